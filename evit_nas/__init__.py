@@ -1,0 +1,1 @@
+"""Hardware-aware architecture search and latency modelling for EfficientViT (multi-scale linear attention)."""

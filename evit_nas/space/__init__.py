@@ -1,0 +1,1 @@
+"""What may vary, and one choice of it."""
