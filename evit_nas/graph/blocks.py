@@ -1,7 +1,7 @@
 """An architecture as a list of placed blocks: the unit in which costs are built once and summed.
 
 A block is its shape alone (no weights, no place), so equal blocks of two networks are equal keys. `layout` says where
-each one stands in a network and which blocks feed it. All sizes are in elements; H and W are those of the block's input.
+each one stands in a network and which blocks feed it. Sizes are in elements; H and W are those of the block's input.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class DSConv:
 
 @dataclass(frozen=True, slots=True)
 class MBConv:
-    """1x1 expand, depthwise, 1x1. `bias`: the first two convolutions have a bias and no BatchNorm. Mid = cin * expand."""
+    """1x1 to cin * expand, depthwise, 1x1. `bias`: the first two convolutions have a bias and no BatchNorm."""
 
     height: int
     width: int
@@ -71,7 +71,7 @@ class FusedMBConv:
 
 @dataclass(frozen=True, slots=True)
 class Msa:
-    """Multi-scale ReLU linear attention with identity shortcut; quadratic form where H * W <= head_dim (as upstream)."""
+    """Multi-scale ReLU linear attention, identity shortcut; quadratic form where H * W <= head_dim (as upstream)."""
 
     height: int
     width: int
@@ -130,7 +130,7 @@ class Placed:
     """A block in a network.
 
     `path` is the prefix of its weights in the official state_dict (a HeadFuse and outputs: `head`), `stage` the part of
-    the network for breakdowns (stem, stage1..stage4, head), `inputs` the indices of the blocks that feed it (-1: image).
+    the network for breakdowns (stem, stage1..stage4, head), `inputs` the indices of the blocks feeding it (-1: image).
     """
 
     block: Block

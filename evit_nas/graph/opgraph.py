@@ -57,7 +57,9 @@ class Op:
     """One TFLite operator: `kind` is the builtin's name (`CONV_2D`), inputs and outputs are tensor names ("": absent).
 
     `attrs` are the fields of the builtin's option table in snake_case with enums by name
-    (`padding="SAME"`, `fused_activation="NONE"`, `stride_h=2`). `stage` and `block` say where it came from ("" if unknown).
+    (`padding="SAME"`, `fused_activation="NONE"`, `stride_h=2`).
+    `stage` (`stage3`) and `block` (official module path, `backbone.stages.2.op_list.1.context_module.main`) say where
+    it came from; "" if unknown.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 """One choice of the space: an architecture, without weights and without torch.
 
-The official family is described in the paper (Cai et al., ICCV 2023, section 3.2 and Table 2). Where this file speaks of
-a stage it means stages 1 to 4; the stem stands apart. Strides are fixed: stem 2, stages 4, 8, 16, 32.
+The official family is described in the paper (Cai et al., ICCV 2023, section 3.2 and Table 2). A stage means one of
+stages 1 to 4; the stem stands apart. Strides are fixed: stem 2, stages 4, 8, 16, 32.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def check_resolution(resolution: Resolution) -> Resolution:
     if any(side < 32 or side % 32 for side in resolution):
         legal = "x".join(str(max(32, round(side / 32) * 32)) for side in resolution)
         raise InputError(
-            f"resolution {resolution[0]}x{resolution[1]}: both sides must be multiples of 32; nearest legal size {legal}"
+            f"resolution {resolution[0]}x{resolution[1]}: sides must be multiples of 32, from 32; nearest legal size {legal}"
         )
     return resolution
 
