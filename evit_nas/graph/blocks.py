@@ -6,6 +6,7 @@ each one stands in a network and which blocks feed it. Sizes are in elements; H 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from evit_nas.space.arch import (
@@ -181,7 +182,12 @@ def layout(arch: ArchConfig, resolution: Resolution) -> tuple[Placed, ...]:
     return tuple(placed)
 
 
-def _put_seg_head(head: SegHead, upsample: Upsample, ends, put) -> None:  # type: ignore[no-untyped-def]
+def _put_seg_head(
+    head: SegHead,
+    upsample: Upsample,
+    ends: Mapping[int, tuple[int, tuple[int, int, int]]],
+    put: Callable[..., None],
+) -> None:
     shapes = [ends[stage][1] for stage in head.inputs]
     factors = [2 ** (stage + 1) // head.stride for stage in head.inputs]
     inputs = tuple((*shape, factor) for shape, factor in zip(shapes, factors, strict=True))

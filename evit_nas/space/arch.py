@@ -117,7 +117,8 @@ def check_resolution(resolution: Resolution) -> Resolution:
     if any(side < 32 or side % 32 for side in resolution):
         legal = "x".join(str(max(32, round(side / 32) * 32)) for side in resolution)
         raise InputError(
-            f"resolution {resolution[0]}x{resolution[1]}: sides must be multiples of 32, from 32; nearest legal size {legal}"
+            f"resolution {resolution[0]}x{resolution[1]}: both sides must be multiples of 32, at least 32; "
+            f"nearest legal size {legal}"
         )
     return resolution
 
