@@ -1,0 +1,1 @@
+"""The only composers of the rooms: one file per verb, the public Python API."""
