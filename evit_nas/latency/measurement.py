@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evit_nas.graph.kernel import KernelSignature
+from evit_nas.space.arch import ArchConfig, Resolution
 
 Provenance = Literal["measured", "measured (public)", "transferred", "calibrated", "simulated"]
 PROVENANCES: tuple[Provenance, ...] = ("measured", "measured (public)", "transferred", "calibrated", "simulated")
@@ -42,5 +43,20 @@ class Measurement:
     high_us: float
     repeats: int  # copies of the kernel in the model that was timed
     canary: float  # time of the reference model in this round over its first time; 1.0 = no drift
+    measured_at: str  # ISO 8601, UTC
+    provenance: Provenance = "measured"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkMeasurement:
+    """A whole network timed end to end, without profiling. Kept beside the kernel rows, for the correction."""
+
+    arch: ArchConfig
+    resolution: Resolution
+    latency_ms: float  # median
+    low_ms: float  # 95 % interval of the median
+    high_ms: float
+    runs: int
+    canary: float  # as in Measurement
     measured_at: str  # ISO 8601, UTC
     provenance: Provenance = "measured"

@@ -1,0 +1,1 @@
+"""Measuring kernels and networks on a device."""

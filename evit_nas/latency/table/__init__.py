@@ -1,0 +1,1 @@
+"""Latency tables: what was measured, kept as CSV with JSON provenance."""
