@@ -1,7 +1,7 @@
 """ctypes bindings of the LiteRT C API in the stock `ai-edge-litert` wheel (libLiteRt.so), profiler included.
 
 Struct layouts are those of litert/c/litert_model_types.h and litert_profiler_event.h of LiteRT 2.3 (the headers assert
-the sizes: Layout 68 bytes, RankedTensorType 72). Only functions and plain structs are here; `runtime.py` owns lifetimes.
+the sizes: Layout 68 bytes, RankedTensorType 72). `runtime.py` owns all lifetimes.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def table_fields(table: str) -> Mapping[str, str]:
 def _snake(field: str) -> str:
     if field == "fusedActivationFunction":
         return "fused_activation"
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", field).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", field).lower()
 
 
 def encode_attr(op: Op, name: str, value: Any) -> Any:
