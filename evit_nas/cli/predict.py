@@ -1,0 +1,69 @@
+"""`evit-nas predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evit_nas.cli import options, output
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from evit_nas.workflows.results import PredictResult
+
+NAME = "predict"
+
+
+def command(
+    arch: Annotated[str, typer.Argument(help="As everywhere, or any .tflite file.", metavar="ARCH")],
+    device: options.Device = "sm8450",
+    resolution: options.ResolutionText = None,
+    breakdown: Annotated[bool, typer.Option("--breakdown", help="Where the time goes.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="A kernel that was not measured is an error.")] = False,
+    upsample: options.Upsample = None,
+    lowering: options.Lowering = None,
+    schedule: options.Schedule = "plain",
+    threads: options.Threads = 1,
+    tables: options.Tables = None,
+    merge: options.Merge = False,
+    json: options.Json = False,
+) -> None:
+    """Predicted latency of a network on a device, with its interval and what it rests on."""
+    from evit_nas.workflows.predict import predict as run
+
+    result = run(
+        arch=arch,
+        device=device,
+        resolution=options.parse_resolution(resolution),
+        breakdown=breakdown,
+        strict=strict,
+        upsample=upsample,
+        lowering=lowering,
+        threads=threads,
+        tables=tables,
+        merge=merge,
+        schedule=schedule,
+    )
+    output.show(result, as_json=json, human=_human)
+
+
+def _human(result: PredictResult) -> Iterator[RenderableType]:
+    yield output.plain(
+        f"{result.latency_ms:.2f} ms  (90 % interval {result.low_ms:.2f} to {result.high_ms:.2f} ms) "
+        f"on {result.device}, {result.threads} thread{'s' if result.threads > 1 else ''}, lowering {result.lowering}"
+    )
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in result.shares.items())
+    yield output.plain(f"provenance  {result.provenance} ({shares})")
+    cover = result.coverage
+    yield output.plain(
+        f"coverage    measured {cover.measured:.0%}, interpolated {cover.interpolated:.0%}, "
+        f"extrapolated {cover.extrapolated:.0%} of the time"
+    )
+    yield output.plain(f"table       {result.table.absolute()}")
+    yield from (output.plain(f"note        {text}") for text in result.notes)
+    if result.breakdown is not None:
+        rows = [(s.stage, s.block, s.kernels, f"{s.latency_ms:.2f}", f"{s.share:.1%}") for s in result.breakdown]
+        yield output.table("", ("stage", "block", "kernels", "ms", "share"), rows, left=2)
