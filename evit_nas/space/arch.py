@@ -6,6 +6,7 @@ stages 1 to 4; the stem stands apart. Strides are fixed: stem 2, stages 4, 8, 16
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,6 +111,14 @@ class ArchConfig:
 def heads(width: int, head_dim: int, ratio: float) -> int:
     """Attention heads of one scale, at least one."""
     return max(1, round(width / head_dim * ratio))
+
+
+def parse_resolution(text: str) -> Resolution:
+    """`512x1024` (height x width) as a legal resolution. Raises InputError."""
+    match = re.fullmatch(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", text.strip())
+    if match is None:
+        raise InputError(f"resolution {text[:40]!r}: not HEIGHTxWIDTH, at most four digits each, such as 512x1024")
+    return check_resolution((int(match[1]), int(match[2])))
 
 
 def check_resolution(resolution: Resolution) -> Resolution:
