@@ -8,9 +8,10 @@ Where the options come from:
 - dense MACs (1x1, k x k, grouped, matmul, fully connected) share one column: apart, the fit puts 291 ms/GMAC on the
   stem, which is absurd outside;
 - the published rows do not identify depthwise or element-wise cost (0-90 ms/GMAC, 0-31 ms/GB), and a search must not
-  get k = 7 for nothing, so both enter the dense column with a fixed weight. 2.0 dense MACs for a depthwise one and 6 for
-  an element-wise element are the ratios on SD888 (Cortex-X1/A78): non-negative least squares over the 1,431 convolution
-  blocks of nn-Meter's tables (MIT) gives 1.97 (k = 3), 2.13 (k = 5) and 6.1; 1.0 and 0 are the plain alternatives;
+  get k = 7 for nothing, so both enter the dense column with a fixed weight: 2.0 dense MACs for a depthwise one and 6
+  for an element-wise element are the ratios on SD888 (Cortex-X1/A78): non-negative least squares over the 1,431
+  convolution blocks of nn-Meter's tables (MIT) gives 1.97 (k = 3), 2.13 (k = 5) and 6.1;
+  1.0 and 0 are the plain alternatives;
 - traffic is counted by tensor size on a log ramp (no ramp, 4 to 16 MiB, 8 to 32 MiB): below it a tensor stays in cache;
 - the explicit PAD of the authors' exporter may have a column of its own;
 - a fixed time per operator may be a column.

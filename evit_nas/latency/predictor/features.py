@@ -1,0 +1,181 @@
+"""The only extractor: from a kernel signature to the numbers that predictors read.
+
+Three views of one signature: `Facts` (counts and sizes), `axes` (what coverage and regression vary over) and
+`cost_columns` (the physical columns that a calibration sums over whole networks). Tensors are NHWC; weights of
+CONV_2D are [out, kh, kw, in / groups], of DEPTHWISE_CONV_2D [1, kh, kw, channels].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from evit_nas.errors import MissingCostError
+from evit_nas.graph.cost import signature_macs
+from evit_nas.graph.kernel import Kernel, KernelSignature
+from evit_nas.latency.predictor.base import Floats
+from evit_nas.latency.predictor.kinds import (
+    DENSE_KINDS,
+    DEPTHWISE_KIND,
+    ELEMENTWISE_KINDS,
+    KNOWN_KINDS,
+    PAD_KINDS,
+    REDUCTION_KINDS,
+    RESIZE_KINDS,
+    TRANSCENDENTAL_KINDS,
+)
+from evit_nas.latency.predictor.recipes import RAMPS_MIB
+
+MIB = 2.0**20
+COST_COLUMNS = (
+    "dense_gmac",
+    "depthwise_gmac",
+    "elementwise_g",  # output elements of element-wise, resize and reduction operators, in 1e9
+    "transcendental_g",
+    "pad_gb",
+    *(f"traffic_gb {ramp}" for ramp in RAMPS_MIB),
+    "kernels",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Counts of one kernel. `tensor_bytes`: of every activation that it reads or writes; `elements`: of its output
+    (of its input where it reduces)."""
+
+    kind: str
+    macs: int
+    tensor_bytes: tuple[int, ...]
+    elements: int
+
+
+def check_kind(signature: KernelSignature) -> None:
+    """Raise MissingCostError, naming the operator, where no predictor knows what such a kernel does."""
+    if signature.kind not in KNOWN_KINDS:
+        shape = "x".join(map(str, signature.inputs[0].shape)) if signature.inputs else "no input"
+        raise MissingCostError(
+            f"operator {signature.kind} ({shape}): no latency table and no regression covers it; "
+            "measure it on the device (evit-nas profile) or leave it out of the network"
+        )
+
+
+def facts(signature: KernelSignature) -> Facts:
+    """Counts of `signature`. Raises MissingCostError for an operator that nothing knows."""
+    check_kind(signature)
+    activations = [t for t in signature.inputs if not t.constant]
+    counted = activations if signature.kind in REDUCTION_KINDS else signature.outputs
+    return Facts(
+        kind=signature.kind,
+        macs=signature_macs(signature) if signature.kind in DENSE_KINDS | {DEPTHWISE_KIND} else 0,
+        tensor_bytes=tuple(t.size_bytes for t in (*activations, *signature.outputs)),
+        elements=sum(prod(t.shape) for t in counted),
+    )
+
+
+def ramp(size_bytes: float, low_mib: float, high_mib: float) -> float:
+    """Share of a tensor's bytes that leaves the cache: 0 below `low_mib`, 1 above `high_mib`, linear in log size."""
+    if low_mib == 0:
+        return 1.0
+    return min(1.0, max(0.0, math.log(max(size_bytes, 1) / MIB / low_mib) / math.log(high_mib / low_mib)))
+
+
+def cost_columns(fact: Facts) -> Floats:
+    """The columns COST_COLUMNS of one kernel, shape (len(COST_COLUMNS),); additive over a network."""
+    giga = fact.elements / 1e9
+    traffic = [
+        sum(size * ramp(size, low, high) for size in fact.tensor_bytes) / 1e9 for low, high in RAMPS_MIB.values()
+    ]
+    return np.array(
+        [
+            fact.macs / 1e9 if fact.kind in DENSE_KINDS else 0.0,
+            fact.macs / 1e9 if fact.kind == DEPTHWISE_KIND else 0.0,
+            giga if fact.kind in ELEMENTWISE_KINDS | RESIZE_KINDS | REDUCTION_KINDS else 0.0,
+            giga if fact.kind in TRANSCENDENTAL_KINDS else 0.0,
+            sum(fact.tensor_bytes) / 1e9 if fact.kind in PAD_KINDS else 0.0,
+            *traffic,
+            1.0,
+        ]
+    )
+
+
+def summed_columns(kernels: tuple[Kernel, ...]) -> Floats:
+    """Cost columns summed over a network, shape (len(COST_COLUMNS),)."""
+    return sum((cost_columns(facts(kernel.signature)) for kernel in kernels), np.zeros(len(COST_COLUMNS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What a kernel varies over: `family` and `variant` are compared as they are, `values` as ranges.
+
+    `family` groups kernels that one regression serves; `variant` is what must have been seen before (kernel, stride,
+    fused activation, permutation, which inputs are constant, data type); `values` are positive numbers by axis name.
+    """
+
+    family: str
+    variant: str
+    values: tuple[tuple[str, float], ...]
+
+    def get(self, name: str, default: float = 1.0) -> float:
+        return next((value for key, value in self.values if key == name), default)
+
+
+def axes(signature: KernelSignature) -> Axes:
+    """Family, variant and numeric axes of a kernel. Raises MissingCostError for an operator that nothing knows."""
+    check_kind(signature)
+    if signature.kind in ("CONV_2D", DEPTHWISE_KIND) and len(signature.inputs) > 1:
+        family, values = _convolution(signature)
+    elif signature.kind in ("BATCH_MATMUL", "FULLY_CONNECTED") and len(signature.inputs) > 1:
+        family, values = _matmul(signature)
+    else:
+        family, values = signature.kind, _tensorwise(signature)
+    return Axes(family, _variant(signature), tuple((name, float(value)) for name, value in values.items()))
+
+
+def _convolution(signature: KernelSignature) -> tuple[str, dict[str, float]]:
+    data, weights = signature.inputs[0].shape, signature.inputs[1].shape
+    out = signature.outputs[0].shape
+    taps = weights[1] * weights[2]
+    values: dict[str, float] = {
+        "pixels": prod(out[:-1]),
+        "cin": data[-1],
+        "cout": out[-1],
+        "taps": taps,
+        "stride": max(1.0, prod(data[1:3]) / prod(out[1:3])),
+    }
+    if signature.kind == DEPTHWISE_KIND:
+        del values["cout"]
+        return DEPTHWISE_KIND, values
+    group_width = weights[3]
+    if group_width != data[-1]:
+        return "CONV_2D grouped", {**values, "group_width": group_width}
+    return ("CONV_2D 1x1" if taps == 1 else "CONV_2D kxk"), values
+
+
+def _matmul(signature: KernelSignature) -> tuple[str, dict[str, float]]:
+    left, right, out = signature.inputs[0].shape, signature.inputs[1].shape, signature.outputs[0].shape
+    columns = out[-1]
+    rows = out[-2] if len(out) > 1 else 1
+    inner = left[-2] if signature.attr("adj_x", False) else left[-1]
+    if signature.kind == "FULLY_CONNECTED":
+        return signature.kind, {"rows": prod(out[:-1]), "inner": right[-1], "columns": columns}
+    return signature.kind, {"batch": prod(out[:-2]), "rows": rows, "inner": inner, "columns": columns}
+
+
+def _tensorwise(signature: KernelSignature) -> dict[str, float]:
+    read = sum(prod(t.shape) for t in signature.inputs if not t.constant)
+    written = sum(prod(t.shape) for t in signature.outputs)
+    last = signature.outputs[0].shape[-1:] if signature.outputs else ()
+    return {"read": max(read, 1), "written": max(written, 1), "last": max(prod(last), 1)}
+
+
+def _variant(signature: KernelSignature) -> str:
+    """Discrete properties, for example `fused_activation=RELU kernel=3x3 stride_h=2 acc float32`."""
+    kept = ("adj_x", "adj_y", "axis", "dilation_h", "fused_activation", "perm", "stride_h", "stride_w")
+    attrs = [f"{name}={value}" for name, value in signature.attrs if name in kept]
+    if signature.kind in ("CONV_2D", DEPTHWISE_KIND) and len(signature.inputs) > 1:
+        attrs.append("kernel={}x{}".format(*signature.inputs[1].shape[1:3]))
+    constants = "".join("c" if t.constant else "a" for t in signature.inputs)
+    return " ".join([*attrs, constants, signature.inputs[0].dtype if signature.inputs else "float32"])
