@@ -69,10 +69,10 @@ def _from_checkpoint(path: Path) -> ResolvedArch:
 
     checkpoint = read_checkpoint(path)
     if checkpoint.arch is None:
-        raise InputError(f"{path}: a checkpoint that does not describe its architecture; give ARCH and --weights {path}")
-    return ResolvedArch(
-        arch=checkpoint.arch, name=path.stem, resolution=checkpoint.resolution, checkpoint=checkpoint
-    )
+        raise InputError(
+            f"{path}: a checkpoint that does not describe its architecture; give ARCH and --weights {path}"
+        )
+    return ResolvedArch(arch=checkpoint.arch, name=path.stem, resolution=checkpoint.resolution, checkpoint=checkpoint)
 
 
 def resolve_lowering(style: str | None, *, default: str, schedule: Schedule | None = None) -> Lowering:

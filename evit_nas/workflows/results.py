@@ -109,6 +109,7 @@ class TablesDiffResult(Result):
     only_b: int
     median_ratio: float | None
     changes: tuple[RowChange, ...]
+    drift: bool = False  # most kernels moved the same way by more than 2 %
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,109 @@
+"""`evit-nas tables` and its subcommands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from evit_nas.errors import InputError
+from evit_nas.latency.measurement import PROVENANCES
+from evit_nas.latency.table.compare import diff_tables, merge_tables
+from evit_nas.latency.table.find import check_table, list_tables, writable_tables_dir
+from evit_nas.latency.table.store import Table, load_table, write_table
+from evit_nas.workflows.results import (
+    CalibrateResult,
+    CalibrationFit,
+    RowChange,
+    TableCheck,
+    TableInfo,
+    TablesDiffResult,
+    TablesMergeResult,
+    TablesResult,
+    TablesValidateResult,
+)
+
+
+def tables(*, tables: Path | None = None) -> TablesResult:
+    """The tables at hand, nearest first. A damaged one is left out here; `tables validate` names it."""
+    found = list_tables(tables)
+    return TablesResult(tables=tuple(_info(item.path, item.table) for item in found if item.table is not None))
+
+
+def tables_diff(a: Path, b: Path) -> TablesDiffResult:
+    """Kernel by kernel: what differs, by how much."""
+    diff = diff_tables(load_table(a), load_table(b))
+    changes = tuple(
+        RowChange(signature=row.signature.key, a_us=row.a_us, b_us=row.b_us, ratio=row.ratio) for row in diff.changed
+    )
+    return TablesDiffResult(
+        a=a,
+        b=b,
+        shared=diff.common,
+        only_a=len(diff.only_a),
+        only_b=len(diff.only_b),
+        median_ratio=diff.median_ratio,
+        changes=changes,
+        drift=diff.drift,
+    )
+
+
+def tables_validate(paths: Sequence[Path] = ()) -> TablesValidateResult:
+    """Check the files given, or every table at hand."""
+    found = tuple(check_table(path) for path in paths) if paths else list_tables()
+    checks = tuple(
+        TableCheck(path=item.path, rows=len(item.table.rows) if item.table else 0, problem=item.problem)
+        for item in found
+    )
+    return TablesValidateResult(tables=checks, valid=all(not check.problem for check in checks))
+
+
+def tables_merge(a: Path, b: Path, *, out: Path) -> TablesMergeResult:
+    """One table of the same conditions from two; where both have a kernel the better provenance, then the newer."""
+    left, right = load_table(a), load_table(b)
+    merged = write_table(merge_tables([left, right]), out)
+    from_a = sum(row in left.rows for row in merged.rows)
+    return TablesMergeResult(table=out, rows=len(merged.rows), from_a=from_a, from_b=len(merged.rows) - from_a)
+
+
+def tables_calibrate(*, device: str, rows: Path, out: Path | None = None) -> CalibrateResult:
+    """A table of `device` from whole-network times alone (columns: arch, resolution, threads, core, ms)."""
+    from evit_nas.latency.predictor.calibrate import calibrate_table, calibration_fits
+
+    if not rows.is_file():
+        raise InputError(f"{rows}: no such file; give a CSV with the columns arch, resolution, threads, core, ms")
+    table = calibrate_table(rows, device=device, tables_dir=writable_tables_dir(out))
+    fits = calibration_fits(table)
+    assert table.path is not None
+    return CalibrateResult(
+        table=table.path,
+        rows=len(fits.networks),
+        loo_mape=fits.loo_mape,
+        in_sample_mape=fits.in_sample_mape,
+        networks=tuple(
+            CalibrationFit(name=n.name, measured_ms=n.measured_ms, fitted_ms=n.fitted_ms, left_out_ms=n.left_out_ms)
+            for n in fits.networks
+        ),
+    )
+
+
+def _info(path: Path, table: Table) -> TableInfo:
+    conditions, origin = table.conditions, table.provenance
+    calibrated = origin.calibration is not None
+    counts = Counter(row.provenance for row in table.rows)
+    weakest = max(counts, key=PROVENANCES.index) if counts else "measured"
+    return TableInfo(
+        path=path,
+        device=conditions.device,
+        runtime=conditions.runtime,
+        delegate=conditions.delegate,
+        core=conditions.core,
+        threads=conditions.threads,
+        dtype=conditions.dtype,
+        lowering=conditions.lowering,
+        rows=len(table.rows),
+        provenance="calibrated" if calibrated else weakest,
+        measured_at=max((row.measured_at for row in table.rows), default=None),
+        source=origin.source or origin.cpu_model,
+        hash=table.hash,
+    )
