@@ -1,0 +1,128 @@
+"""The predictor of a measured table: rows as measured, a regression for the rest, a correction for whole networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evit_nas.errors import TableError
+from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelGraph, KernelSignature
+from evit_nas.latency.measurement import PROVENANCES, Conditions, Provenance
+from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, LatencyPrediction
+from evit_nas.latency.predictor.correction import Correction
+from evit_nas.latency.predictor.coverage import Ranges
+from evit_nas.latency.predictor.features import axes
+from evit_nas.latency.predictor.interval import bounds, relative_sd
+from evit_nas.latency.predictor.regression import EXTRAPOLATED_SD, KernelRegression
+from evit_nas.latency.table.store import Table
+
+MEASURED, INTERPOLATED, EXTRAPOLATED, SD, KERNELS, ACTIVATION_MB = range(6)
+TERMS = 6
+MAJOR_SHARE = 0.01  # a source below this share of the time does not name the provenance
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCost:
+    """Terms of one kernel (TERMS,) and where its time comes from."""
+
+    terms: Floats
+    provenance: Provenance
+
+    @property
+    def us(self) -> float:
+        return float(self.terms[: EXTRAPOLATED + 1].sum())
+
+
+class AdditivePredictor:
+    """Terms: microseconds measured, interpolated and extrapolated; their summed uncertainty; kernels; activation MB."""
+
+    def __init__(
+        self, table: Table, regression: KernelRegression, correction: Correction, *, interval_factor: float = 1.6449
+    ) -> None:
+        if not table.rows:
+            raise TableError(f"{table.conditions.device}/{table.conditions.stem}.csv: no rows; run evit-nas profile")
+        self._table = table
+        self._regression = regression
+        self._correction = correction
+        self._factor = interval_factor
+        measured = [row for row in table.rows if row.signature.kind != GRAPH_KIND]
+        self._ranges = Ranges.of(axes(row.signature) for row in measured)
+        self._weakest: Provenance = max((row.provenance for row in measured), key=PROVENANCES.index)
+        self._costs: dict[str, KernelCost] = {}
+
+    @property
+    def conditions(self) -> Conditions:
+        return self._table.conditions
+
+    def terms(self, kernels: Sequence[Kernel]) -> Floats:
+        return sum((self.cost(kernel.signature).terms for kernel in kernels), np.zeros(TERMS))
+
+    def combine(self, sums: Floats) -> LatencyBatch:
+        latency_us = self._correction.apply_us(network_features(sums))
+        low, high = bounds(latency_us, relative_sd(latency_us, sums[:, SD]), self._factor)
+        kernels_us = np.maximum(sums[:, : EXTRAPOLATED + 1].sum(axis=1), 1e-9)
+        return LatencyBatch(
+            latency_ms=latency_us / 1e3,
+            low_ms=low / 1e3,
+            high_ms=high / 1e3,
+            extrapolated=sums[:, EXTRAPOLATED] / kernels_us,
+        )
+
+    def predict(self, graph: KernelGraph) -> LatencyPrediction:
+        sums = self.terms(graph.kernels)
+        batch = self.combine(sums[None])
+        shares = self._shares(graph.kernels)
+        measured, interpolated, extrapolated = (sums[: EXTRAPOLATED + 1] / sums[: EXTRAPOLATED + 1].sum()).tolist()
+        return LatencyPrediction(
+            latency_ms=float(batch.latency_ms[0]),
+            low_ms=float(batch.low_ms[0]),
+            high_ms=float(batch.high_ms[0]),
+            coverage=Coverage(measured=measured, interpolated=interpolated, extrapolated=extrapolated),
+            shares=shares,
+            provenance=max((name for name, share in shares.items() if share > MAJOR_SHARE), key=_weakness),
+        )
+
+    def kernel_times_us(self, kernels: Sequence[Kernel]) -> Floats:
+        """Microseconds of each kernel on its own, before the network's correction, shape (len(kernels),)."""
+        return np.array([self.cost(kernel.signature).us for kernel in kernels])
+
+    def cost(self, signature: KernelSignature) -> KernelCost:
+        """Terms of one kernel. Raises MissingCostError for an operator that nothing knows."""
+        key = signature.key
+        if key not in self._costs:
+            self._costs[key] = self._build(signature)
+        return self._costs[key]
+
+    def _build(self, signature: KernelSignature) -> KernelCost:
+        terms = np.zeros(TERMS)
+        terms[KERNELS] = 1.0
+        terms[ACTIVATION_MB] = signature.activation_bytes / 1e6
+        if signature in self._table:
+            row = self._table.lookup(signature)
+            terms[MEASURED] = row.median_us
+            return KernelCost(terms, row.provenance)
+        us, sd, own_family = self._regression.predict(signature)
+        inside = own_family and self._ranges.holds(axes(signature))
+        terms[INTERPOLATED if inside else EXTRAPOLATED] = us
+        terms[SD] = us * (sd if inside else max(sd, EXTRAPOLATED_SD))
+        return KernelCost(terms, self._weakest)
+
+    def _shares(self, kernels: Sequence[Kernel]) -> Mapping[str, float]:
+        times: dict[str, float] = {}
+        for kernel in kernels:
+            cost = self.cost(kernel.signature)
+            times[cost.provenance] = times.get(cost.provenance, 0.0) + cost.us
+        total = sum(times.values())
+        return {name: us / total for name, us in times.items()}
+
+
+def network_features(sums: Floats) -> Floats:
+    """Features of the correction (N, 4) from summed terms (N, TERMS): 1, kernels' sum, kernels, activation MB."""
+    kernels_us = sums[:, : EXTRAPOLATED + 1].sum(axis=1)
+    return np.stack([np.ones(len(sums)), kernels_us, sums[:, KERNELS], sums[:, ACTIVATION_MB]], axis=1)
+
+
+def _weakness(name: str) -> int:
+    return [str(provenance) for provenance in PROVENANCES].index(name)
