@@ -1,0 +1,1 @@
+"""Devices that models can be timed on."""

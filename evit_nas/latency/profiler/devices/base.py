@@ -1,0 +1,57 @@
+"""The seam between measuring and where it happens: models go in as bytes, times come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evit_nas.latency.measurement import Conditions
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventTimes:
+    """One kernel of a profiled model, in execution order: `delegated` or a builtin, one time in microseconds a run."""
+
+    name: str
+    delegated: bool
+    samples_us: Floats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceFacts:
+    """What a table's provenance says of a device."""
+
+    conditions: Conditions
+    cpu_model: str = ""
+    soc: str = ""
+    host_fingerprint: str = ""
+    runtime_version: str = ""
+    runtime_hash: str = ""
+
+
+class Device(Protocol):
+    """Where models are timed, one core set and number of threads at a time.
+
+    Methods raise DeviceError where the device fails, InputError where it refuses the model.
+    """
+
+    @property
+    def facts(self) -> DeviceFacts: ...
+
+    def profile(self, model: bytes, *, seconds: float, min_runs: int) -> Sequence[EventTimes]:
+        """Times of every kernel over as many runs as fit into `seconds`, at least `min_runs`; warmed up."""
+        ...
+
+    def time_us(self, model: bytes, *, seconds: float, min_runs: int) -> Floats:
+        """Unprofiled latencies of whole runs, likewise, shape (runs,)."""
+        ...
+
+    def disturbance(self) -> str:
+        """Why the last call may have been disturbed by other load, "" where nothing speaks for it."""
+        ...

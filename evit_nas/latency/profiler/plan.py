@@ -1,0 +1,143 @@
+"""Which members of a space to measure: whole networks, so that every kernel is timed where it really runs.
+
+A kernel's time depends on what ran before it (what the cache holds, where its tensors lie), so kernels are not timed
+alone but inside members of the space. Members are spread evenly over the logarithm of MACs; any prefix of the plan is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evit_nas.graph.blocks import Block, layout
+from evit_nas.graph.cost import arch_macs
+from evit_nas.graph.emit import emit_block
+from evit_nas.graph.fuse import fuse
+from evit_nas.graph.kernel import KernelSignature
+from evit_nas.graph.lowering import OURS
+from evit_nas.latency.measurement import Measurement
+from evit_nas.space.dimension import Candidate, Dimension
+from evit_nas.space.space import SearchSpace
+
+Rows = NDArray[np.int32]
+# Scores of options (each the signatures that it would measure) given the rows so far; the highest is measured next.
+ChooseNext = Callable[[Sequence[Measurement], Sequence[Sequence[KernelSignature]]], Sequence[float]]
+
+STRATA = 10
+SPREAD = 0.3  # how far a member's dimensions stray from its size, as a share of a dimension's range
+BATCH = 256
+MAX_BATCHES = 24
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effort:
+    """How much to measure: networks up to `max_macs` and beyond it, seconds a round, seconds at most in all."""
+
+    networks: int
+    large_networks: int
+    max_macs: float
+    round_seconds: float
+    min_runs: int
+    limit_seconds: float
+
+
+QUICK = Effort(networks=50, large_networks=0, max_macs=5e9, round_seconds=0.12, min_runs=4, limit_seconds=50)
+FULL = Effort(networks=280, large_networks=20, max_macs=20e9, round_seconds=0.3, min_runs=4, limit_seconds=840)
+
+
+def plan_members(space: SearchSpace, effort: Effort, seed: int) -> tuple[Candidate, ...]:
+    """Members to measure, in order: layers of one member from each stratum of log MACs, then the largest ones."""
+    low = float(_macs(space.smallest()))
+    regular = stratified_members(space, seed=seed, count=effort.networks, macs=(low, effort.max_macs))
+    if not effort.large_networks:
+        return regular
+    high = float(_macs(space.largest()))
+    large = stratified_members(space, seed=seed + 1, count=effort.large_networks, macs=(effort.max_macs, high * 1.01))
+    return _interleaved(regular, large)
+
+
+def stratified_members(
+    space: SearchSpace, *, seed: int, count: int, macs: tuple[float, float]
+) -> tuple[Candidate, ...]:
+    """`count` distinct members (fewer where the space holds no more), log-uniform in MACs over ten strata of `macs`.
+
+    Deterministic in `seed`. Ordered in layers of one member a stratum, shuffled within a layer.
+    """
+    random = np.random.default_rng(seed)
+    strata: list[list[Candidate]] = [[] for _ in range(STRATA)]
+    quota = -(-count // STRATA)
+    seen: set[Candidate] = set()
+    for _ in range(MAX_BATCHES):
+        for member in space.decode(_sized_rows(space, random, BATCH)):
+            position = log(_macs(member) / macs[0]) / log(macs[1] / macs[0]) if macs[1] > macs[0] else 0.0
+            stratum = int(position * STRATA)
+            if 0 <= position < 1 and len(strata[stratum]) < quota and member not in seen:
+                strata[stratum].append(member)
+                seen.add(member)
+        if all(len(stratum) == quota for stratum in strata):
+            break
+    layers = [[stratum[i] for stratum in strata if i < len(stratum)] for i in range(quota)]
+    return tuple(layer[i] for layer in layers for i in random.permutation(len(layer)))[:count]
+
+
+def member_signatures(member: Candidate) -> tuple[KernelSignature, ...]:
+    """Signatures of the kernels of a member in our plain lowering, block by block in execution order."""
+    return tuple(
+        signature for placed in layout(member.arch, member.resolution) for signature in _block_signatures(placed.block)
+    )
+
+
+def best_option(choose_next: ChooseNext, rows: Sequence[Measurement], options: Sequence[Candidate]) -> Candidate:
+    """The option with the highest score."""
+    scores = choose_next(rows, [member_signatures(option) for option in options])
+    return options[int(np.argmax(np.asarray(scores, dtype=np.float64)))]
+
+
+@lru_cache(maxsize=20_000)
+def _block_signatures(block: Block) -> tuple[KernelSignature, ...]:
+    return tuple(kernel.signature for kernel in fuse(emit_block(block, OURS)).kernels)
+
+
+def _sized_rows(space: SearchSpace, random: np.random.Generator, count: int) -> Rows:
+    """Rows whose ordered dimensions follow a common size from 0 to 1 each, and whose other dimensions are uniform.
+
+    Uniform rows nearly all lie at a few times the median MACs; both ends of the space would go unmeasured.
+    """
+    size = random.uniform(-0.15, 1.15, count)
+    columns = [_column(dimension, size, random) for dimension in space.dimensions]
+    return space.canonical(np.stack(columns, axis=1).astype(np.int32))
+
+
+def _column(dimension: Dimension, size: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
+    count = len(dimension.choices)
+    order = _by_value(dimension)
+    if order is None:
+        return random.integers(0, count, len(size))
+    position = np.clip(size + random.normal(0, SPREAD, len(size)), 0, 1 - 1e-9)
+    return order[(position * count).astype(np.int64)]
+
+
+def _by_value(dimension: Dimension) -> NDArray[np.int64] | None:
+    """Indices of the choices from small to large; None where they have no size."""
+    choices = dimension.choices
+    if all(isinstance(choice, int | float | bool) for choice in choices):
+        return np.argsort(np.array(choices, dtype=np.float64), kind="stable")
+    if dimension.group == "resolution":
+        return np.argsort([np.prod(choice) for choice in choices if isinstance(choice, tuple)], kind="stable")
+    return None
+
+
+def _macs(member: Candidate) -> int:
+    return arch_macs(member.arch, member.resolution)
+
+
+def _interleaved(regular: tuple[Candidate, ...], large: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """`large` spread evenly among `regular`."""
+    places = [(i / len(regular), 0, member) for i, member in enumerate(regular)]
+    places += [((i + 0.5) / len(large), 1, member) for i, member in enumerate(large)]
+    return tuple(member for _, _, member in sorted(places, key=lambda place: place[:2]))

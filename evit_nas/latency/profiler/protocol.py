@@ -1,0 +1,203 @@
+"""When a timing counts: warm, alone on its core, beside a reference model that has not moved.
+
+A round is one call of the device between two looks at the canary, a fixed model. A round that other load disturbed (the
+core was taken away, or the canary moved by more than 5 %) is thrown away and repeated after a pause. Values are kept
+raw; the canary's ratio stands beside them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from evit_nas.errors import DeviceError
+from evit_nas.graph.blocks import MBConv
+from evit_nas.graph.emit import emit_block
+from evit_nas.latency.profiler.devices.base import Device, EventTimes
+from evit_nas.latency.profiler.statistics import Centre, centre_of, centre_of_ticks
+from evit_nas.tflite.weights import fill_random
+from evit_nas.tflite.writer import write
+
+T = TypeVar("T")
+
+CANARY_LIMIT = 0.05
+CANARY_SECONDS = 0.02
+ATTEMPTS = 12
+SETTLING_LOOKS = 9
+STABLE_LOOKS = 4
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+
+
+@cache
+def canary_model() -> bytes:
+    """A block of about two milliseconds that computes and streams: sensitive to clock, cache and memory alike."""
+    block = MBConv(64, 128, 32, 32, 4, 3, 1, "hswish", False, True)
+    return write(fill_random(emit_block(block), seed=0))
+
+
+@dataclass
+class Canary:
+    """The reference model on one device. `reference_us` is its time when the table was begun.
+
+    `level` is the ratio to it that counts as undisturbed now; it moves when the machine has become another speed for
+    good (several looks in a row agree on it).
+    """
+
+    device: Device
+    reference_us: float = 0.0
+    level: float = 1.0
+    last: float = 1.0
+    off_level: list[float] = field(default_factory=list)
+
+    def settle(self) -> None:
+        """Set the reference as the median of some looks, undisturbed ones if there are any."""
+        looks = [(self._time(), self.device.disturbance()) for _ in range(SETTLING_LOOKS)]
+        calm = [time_us for time_us, problem in looks if not problem]
+        self.reference_us = float(np.median(calm or [time_us for time_us, _ in looks]))
+
+    def look(self) -> float:
+        """Time of the reference model now over `reference_us`."""
+        self.last = self._time() / self.reference_us
+        return self.last
+
+    def off(self, *ratios: float) -> bool:
+        """Whether any of these looks is more than 5 % off the level."""
+        return any(abs(ratio / self.level - 1) > CANARY_LIMIT for ratio in ratios)
+
+    def missed(self, ratio: float) -> None:
+        """Count a look off the level; once they agree among themselves, theirs is the new level."""
+        self.off_level = [*self.off_level, ratio][-STABLE_LOOKS:]
+        stable = len(self.off_level) == STABLE_LOOKS
+        if stable and max(self.off_level) / min(self.off_level) < 1 + CANARY_LIMIT / 2:
+            self.level, self.off_level = float(np.median(self.off_level)), []
+
+    def move_reference(self, reference_us: float) -> None:
+        """Take the reference of an earlier run; the speed of now becomes the level."""
+        self.level = self.last = self.reference_us / reference_us
+        self.reference_us = reference_us
+
+    def _time(self) -> float:
+        samples = self.device.time_us(canary_model(), seconds=CANARY_SECONDS, min_runs=7)
+        # the quartile, not the median: it says how fast the machine is, whoever interrupts it for a moment
+        return float(np.quantile(samples, 0.25))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round(Generic[T]):
+    """What a round gave."""
+
+    value: T
+    canary: float  # mean of the looks before and after
+    thrown_away: int  # rounds before it that did not count
+    problem: str  # why even the last attempt is doubtful, "" where it counts
+
+
+def calm_round(canary: Canary, work: Callable[[], T], *, attempts: int = ATTEMPTS) -> Round[T]:
+    """Repeat `work` until a round counts. After `attempts` the last one is given with its `problem`."""
+    pause = FIRST_PAUSE_S
+    for attempt in range(attempts):
+        before = canary.last
+        value = work()
+        problem = canary.device.disturbance()
+        after = canary.look()
+        problem = problem or canary.device.disturbance()
+        if not problem and canary.off(before, after):
+            problem = f"the reference model took {after:.2f} times its first time"
+            canary.missed(after)
+        done = Round(value=value, canary=(before + after) / 2, thrown_away=attempt, problem=problem)
+        if not problem:
+            return done
+        if attempt + 1 < attempts:
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+    return done
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timing:
+    """Latency of a whole network: median over rounds, its 95 % interval, runs behind it.
+
+    `thrown_away` counts disturbed rounds; `problem` says why the result is doubtful all the same, "" where it is not.
+    """
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    runs: int
+    canary: float
+    thrown_away: int = 0
+    problem: str = ""
+
+
+def time_network(
+    canary: Canary,
+    model: bytes,
+    *,
+    seconds: float = 0.5,
+    min_runs: int = 5,
+    rounds: tuple[int, int] = (3, 8),
+    width: float = 0.01,
+) -> Timing:
+    """Time whole runs, each round in a session of its own, until the interval is within `width` or rounds are spent.
+
+    The interval is Student's over the medians of the rounds: where memory falls differs between sessions and not
+    within one, so runs of one session would make it look narrower than a repetition would bear out.
+    """
+    done: list[Round[Centre]] = []
+    runs = 0
+    while len(done) < rounds[1]:
+        counted: list[int] = []
+
+        def work(counted: list[int] = counted) -> Centre:
+            samples = canary.device.time_us(model, seconds=seconds, min_runs=min_runs)
+            counted.append(len(samples))
+            return centre_of(samples)
+
+        done.append(calm_round(canary, work))
+        runs += counted[-1]
+        middle, half = _over_rounds([item.value.median for item in done])
+        if len(done) >= rounds[0] and half / middle <= width:
+            break
+    return Timing(
+        latency_ms=middle / 1e3,
+        low_ms=max(middle - half, middle / 2) / 1e3,
+        high_ms=(middle + half) / 1e3,
+        runs=runs,
+        canary=float(np.mean([item.canary for item in done])),
+        thrown_away=sum(item.thrown_away for item in done),
+        problem=next((item.problem for item in done if item.problem), ""),
+    )
+
+
+# 97.5 % quantiles of Student's t by degrees of freedom; from 10 on the normal one is close enough
+_STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
+
+
+def _over_rounds(medians: list[float]) -> tuple[float, float]:
+    """Median of the rounds and the half width of its 95 % interval."""
+    middle = float(np.median(medians))
+    if len(medians) < 2:
+        return middle, middle / 2
+    freedom = len(medians) - 1
+    quantile = _STUDENT[freedom - 1] if freedom <= len(_STUDENT) else 1.96
+    return middle, float(quantile * np.std(medians, ddof=1) / np.sqrt(len(medians)))
+
+
+def event_centre(event: EventTimes) -> Centre:
+    """Microseconds of one kernel. XNNPACK cuts its times off to whole microseconds, builtin operators' are differences
+    of two cut-off clock readings and need no correction."""
+    return centre_of_ticks(event.samples_us, truncated=event.delegated)
+
+
+def require_calm(problem: str, device: Device) -> None:
+    """Raise DeviceError where a round stayed disturbed."""
+    if problem:
+        raise DeviceError(
+            f"{device.facts.conditions.device}: {problem} in each of {ATTEMPTS} attempts; stop other work on this "
+            "machine and start again (finished rows are kept)"
+        )

@@ -1,0 +1,94 @@
+"""From the events of a profiled network to rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from evit_nas.errors import DeviceError
+from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelSignature
+from evit_nas.latency.measurement import Measurement, Provenance
+from evit_nas.latency.profiler.devices.base import EventTimes
+from evit_nas.latency.profiler.protocol import event_centre
+from evit_nas.latency.profiler.statistics import Centre
+
+GRAPH_SIGNATURE = KernelSignature(GRAPH_KIND, (), ())
+
+
+def now() -> str:
+    """This moment as rows write it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def rows_of(
+    kernels: Sequence[Kernel], events: Sequence[EventTimes], *, canary: float, provenance: Provenance = "measured"
+) -> tuple[Measurement, ...]:
+    """One row per signature of a network from its events, one event a kernel in the same order.
+
+    A signature that stands at several places gets the mean of its places; their spread is part of its interval.
+    Raises DeviceError where the runtime ran other kernels than the graph says.
+    """
+    check_events(kernels, events)
+    places: dict[KernelSignature, list[EventTimes]] = {}
+    for kernel, event in zip(kernels, events, strict=True):
+        places.setdefault(kernel.signature, []).append(event)
+    moment = now()
+    rows = []
+    for signature, own in places.items():
+        centre = _over_places([event_centre(event) for event in own])
+        rows.append(
+            Measurement(
+                signature=signature,
+                timings=sum(len(event.samples_us) for event in own),
+                median_us=centre.median,
+                low_us=centre.low,
+                high_us=centre.high,
+                repeats=len(own),
+                canary=canary,
+                measured_at=moment,
+                provenance=provenance,
+            )
+        )
+    return tuple(rows)
+
+
+def check_events(kernels: Sequence[Kernel], events: Sequence[EventTimes]) -> None:
+    """Raise DeviceError unless there is one event a kernel, delegated ones where the graph says so."""
+    if len(kernels) != len(events):
+        raise DeviceError(
+            f"the runtime ran {len(events)} kernels where the graph has {len(kernels)}: this runtime fuses differently"
+        )
+    for position, (kernel, event) in enumerate(zip(kernels, events, strict=True)):
+        if (kernel.partition >= 0) != event.delegated:
+            raise DeviceError(
+                f"kernel {position} ({kernel.signature.kind}) ran {'inside' if event.delegated else 'outside'} the "
+                "delegate, against the graph: this runtime partitions differently"
+            )
+
+
+def graph_row(latencies: Centre, kernels_us: float, *, timings: int, canary: float) -> Measurement:
+    """The row of running a graph at all: what a whole run takes beyond its kernels, at least a tenth of a microsecond.
+
+    `latencies` are of whole unprofiled runs in microseconds, of a network so small that its kernels do not hide it.
+    """
+    middle, low, high = (max(value - kernels_us, 0.1) for value in (latencies.median, latencies.low, latencies.high))
+    return Measurement(
+        signature=GRAPH_SIGNATURE,
+        timings=timings,
+        median_us=middle,
+        low_us=low,
+        high_us=high,
+        repeats=1,
+        canary=canary,
+        measured_at=now(),
+    )
+
+
+def _over_places(centres: Sequence[Centre]) -> Centre:
+    middle = float(np.mean([centre.median for centre in centres]))
+    within = float(np.mean([(centre.high - centre.low) / 2 for centre in centres]))
+    spread = float(np.std([centre.median for centre in centres], ddof=1)) if len(centres) > 1 else 0.0
+    half = float(np.hypot(within, 1.96 * spread) / np.sqrt(len(centres)))
+    return Centre(median=middle, low=max(middle - half, middle / 10), high=middle + half)
