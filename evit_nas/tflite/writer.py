@@ -58,7 +58,7 @@ def write(graph: OpGraph) -> bytes:
     return bytes(builder.Output())
 
 
-class _AlignedBuffer(fb.BufferT):  # type: ignore[misc]  # the generated schema is untyped
+class AlignedBuffer(fb.BufferT):  # type: ignore[misc]  # the generated schema is untyped
     """A buffer table whose data is aligned as the schema demands; the generated class aligns to one byte."""
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802  (overrides the generated method)
@@ -79,13 +79,13 @@ class _Buffers:
     """The model's buffers, equal contents once. Buffer 0 is the empty one of all activations."""
 
     def __init__(self) -> None:
-        self.tables = [_AlignedBuffer()]
+        self.tables = [AlignedBuffer()]
         self.size_bytes = 0
         self._index: dict[bytes, int] = {}
 
     def add(self, content: bytes) -> int:
         if content not in self._index:
-            table = _AlignedBuffer()
+            table = AlignedBuffer()
             table.data = content
             self._index[content] = len(self.tables)
             self.tables.append(table)
