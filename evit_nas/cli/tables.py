@@ -33,7 +33,6 @@ TableFile = Annotated[Path, typer.Argument(help="Table file (.csv).")]
 def listing(
     context: typer.Context,
     tables: options.Tables = None,
-    merge: options.Merge = False,
     json: options.Json = False,
 ) -> None:
     """The latency tables at hand, and work on them."""
@@ -41,7 +40,7 @@ def listing(
         return
     from evit_nas.workflows.tables import tables as run
 
-    output.show(run(tables=tables, merge=merge), as_json=json, human=_listing)
+    output.show(run(tables=tables), as_json=json, human=_listing)
 
 
 @app.command("diff")
@@ -90,7 +89,7 @@ def calibrate(
     """A table from whole-network times alone."""
     from evit_nas.workflows.tables import tables_calibrate
 
-    output.show(tables_calibrate(device=device, rows=rows, tables=tables), as_json=json, human=_calibrate)
+    output.show(tables_calibrate(device=device, rows=rows, out=tables), as_json=json, human=_calibrate)
 
 
 def _listing(result: TablesResult) -> Iterator[RenderableType]:

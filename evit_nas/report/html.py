@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from evit_nas.report.figures import write_figures
 from evit_nas.report.files import write_text
 from evit_nas.report.run_data import Reference, RunData, Winner
 from evit_nas.report.style import metric_name
@@ -24,15 +25,17 @@ _CAPTIONS = {
 }
 
 
-def write_page(run: RunData, folder: Path, figures: Mapping[str, bytes]) -> Path:
-    """Write report.html into the run folder. `figures`: stem -> SVG."""
-    path = folder / PAGE
-    write_text(path, render_page(run, folder, figures))
-    return path
+def write_report(run: RunData, folder: Path) -> tuple[Path, ...]:
+    """Draw the figures of a run (PNG and SVG) and its page into the run folder. Returns the files, the page first."""
+    files = write_figures(run, folder)
+    vectors = {path.stem: path.read_bytes() for path in files if path.suffix == ".svg"}
+    page = folder / PAGE
+    write_text(page, render_page(run, folder, vectors))
+    return (page, *files)
 
 
 def render_page(run: RunData, folder: Path, figures: Mapping[str, bytes]) -> str:
-    """The page as text. All that comes from outside is escaped."""
+    """The page as text. `figures`: stem -> SVG. All that comes from outside is escaped."""
     environment = Environment(
         loader=PackageLoader("evit_nas.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -54,6 +57,8 @@ def _page(run: RunData, folder: Path, best: Mapping[str, Any] | None) -> dict[st
     return {
         "title": f"EfficientViT within {manifest.budget_ms:g} ms on {manifest.device}",
         "metric": metric_name(manifest.metric),
+        "when": manifest.created_at[:16].replace("T", " ") + " UTC",
+        "verification": manifest.verification[:1].upper() + manifest.verification[1:],
         "folder": shlex.quote(str(folder)),
         "best_file": shlex.quote(str(folder / best["arch_file"])) if best else "",
         "export_folder": shlex.quote(str(folder / "export")),

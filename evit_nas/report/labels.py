@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 _SIDES = ((1, 0), (0, 1), (1, -1), (1, 1), (-1, 1), (0, -1), (-1, -1), (-1, 0))
@@ -62,7 +62,7 @@ def _place(figure: Figure, axes: Axes, label: Label, taken: list[Bbox]) -> Annot
         path_effects=[withStroke(linewidth=2.2, foreground="white")],
         arrowprops={"arrowstyle": "-", "color": label.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3},
     )
-    size = note.get_window_extent()
+    size = Text.get_window_extent(note)
     x, y = axes.transData.transform((label.x, label.y))
     boxes = {place: _box((x, y), place, size, figure.dpi / _POINTS_PER_INCH) for place in _PLACES}
     inside = axes.get_window_extent()
