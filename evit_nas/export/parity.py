@@ -48,8 +48,9 @@ def compare(output: Array, expected: Array, logits: Array | None = None) -> Pari
     """
     if output.shape != expected.shape:
         raise CheckFailed(f"the file's output is {list(output.shape)}, torch's {list(expected.shape)}")
-    if not np.isfinite(output).all():
-        raise CheckFailed("the file's output has values that are not finite")
+    for whose, values in (("the file", output), ("torch", expected)):
+        if not np.isfinite(values).all():
+            raise CheckFailed(f"the output of {whose} has values that are not finite")
     if logits is None:
         error, largest = float(np.abs(output - expected).max()), float(np.abs(expected).max())
         return Parity(max_abs_error=error, max_rel_error=_ratio(error, largest))
