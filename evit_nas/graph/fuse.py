@@ -211,7 +211,7 @@ class _Partition:
 
 
 def _merge_reshapes(first: _Node, second: _Node) -> _Node | None:
-    if not first.kind == "RESHAPE" == second.kind:
+    if not first.kind == "RESHAPE" == second.op.kind:  # the copy before a FULLY_CONNECTED stays on its own
         return None
     return replace(second, inputs=first.inputs, ops=first.ops + second.ops)
 

@@ -6,13 +6,18 @@ attributes, not inputs. `SLICE` has no offset: the copy is the same wherever it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
+from evit_nas.errors import InputError
 from evit_nas.graph.delegation import LITERAL_INPUTS, POOLS, REDUCTIONS, Tensors, literal, same_padding
 from evit_nas.graph.kernel import KernelSignature, TensorType
 from evit_nas.graph.opgraph import Attrs, Op, Tensor
 
+LITERAL_PREFIX = "literal_"  # attribute of a builtin operator: the literal at this input position
+ABSENT = "absent"
 MAX_LITERAL = 64  # integer constants up to this many elements are attributes of a builtin operator
 Pads = tuple[int, int, int, int]  # top, bottom, left, right
 CONVOLUTIONS = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D"))
@@ -145,9 +150,9 @@ def builtin_signature(op: Op, tensors: Tensors) -> KernelSignature:
     inputs = []
     for i, name in enumerate(op.inputs):
         if not name:
-            attrs[f"literal_{i}"] = "absent"
+            attrs[f"{LITERAL_PREFIX}{i}"] = ABSENT
         elif _is_literal(tensors[name]):
-            attrs[f"literal_{i}"] = _literal_text(tensors[name])
+            attrs[f"{LITERAL_PREFIX}{i}"] = _literal_text(tensors[name])
         else:
             inputs.append(tensors[name])
     return make(op.kind, inputs, [tensors[name] for name in op.outputs], attrs_of(**attrs))
@@ -162,3 +167,15 @@ def _literal_text(tensor: Tensor) -> str:
     assert tensor.data is not None
     values = ",".join(str(int(value)) for value in tensor.data.reshape(-1))
     return f"{tensor.dtype}[{','.join(map(str, tensor.shape))}]:{values}"
+
+
+def parse_literal(text: str) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """Dtype, shape and values of `int32[2]:0,1`. Raises InputError where the text is not one."""
+    match = re.fullmatch(r"(int32|int64|bool)\[([\d,]*)\]:([-\d,]*)", text)
+    if match is None:
+        raise InputError(f"not a literal of a kernel signature: {text[:80]!r}")
+    dtype, shape, values = match.groups()
+    sides, numbers = (tuple(int(part) for part in group.split(",") if part) for group in (shape, values))
+    if len(numbers) != prod(sides):
+        raise InputError(f"not a literal of a kernel signature: {text[:80]!r}")
+    return dtype, sides, numbers
