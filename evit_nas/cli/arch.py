@@ -29,7 +29,7 @@ def command(
 
 
 def _human(result: ArchResult) -> Iterator[RenderableType]:
-    yield output.plain(
+    yield (
         f"{result.arch} at {result.resolution}: {result.params / 1e6:.2f} M parameters, {result.macs / 1e9:.2f} G MACs"
     )
     rows = [
@@ -38,7 +38,7 @@ def _human(result: ArchResult) -> Iterator[RenderableType]:
     ]
     yield output.table("", ("stage", "blocks", "output CxHxW", "parameters", "MACs (M)"), rows, left=2)
     if result.kernel_macs is not None and result.peak_activation_bytes is not None:
-        yield output.plain(
+        yield (
             f"what runs: {result.kernel_macs / 1e9:.2f} G MACs, "
             f"{result.peak_activation_bytes / 2**20:.1f} MiB of activations at the peak"
         )

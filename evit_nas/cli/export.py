@@ -40,11 +40,12 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Write model files and check each against torch on the same input."""
+    chosen = options.parse_list("--format", formats, FORMATS)
     from evit_nas.workflows.export import export as run
 
     result = run(
         arch=arch,
-        formats=options.parse_list("--format", formats, FORMATS),
+        formats=chosen,
         weights=weights,
         resolution=options.parse_resolution(resolution),
         upsample=upsample,
@@ -60,10 +61,10 @@ def command(
 def _human(result: ExportResult) -> Iterator[RenderableType]:
     rows = [(name, str(path.absolute()), *_errors(result, name)) for name, path in result.files.items()]
     yield output.table("", ("format", "file", "max abs error", "max rel error"), rows, left=2)
-    yield output.plain(
+    yield (
         f"weights {result.weights}, input {result.resolution}, converter {result.converter}, schedule {result.schedule}"
     )
-    yield from (output.plain(f"note  {text}") for text in result.notes)
+    yield from (f"note  {text}" for text in result.notes)
 
 
 def _errors(result: ExportResult, name: str) -> tuple[str, str]:

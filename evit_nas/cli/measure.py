@@ -43,9 +43,9 @@ def command(
 
 
 def _human(result: MeasureResult) -> Iterator[RenderableType]:
-    yield output.plain(
+    yield (
         f"{result.latency_ms:.2f} ms  (95 % interval of the median {result.low_ms:.2f} to {result.high_ms:.2f} ms, "
         f"{result.runs} runs) on {result.device}, {result.threads} thread{'s' if result.threads > 1 else ''}, "
         f"lowering {result.lowering}, schedule {result.schedule}"
     )
-    yield from (output.plain(f"note  {text}") for text in result.notes)
+    yield from (f"note  {text}" for text in result.notes)

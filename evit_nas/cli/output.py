@@ -45,21 +45,18 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     return drawn
 
 
-def plain(text: str) -> RenderableType:
-    """Text as it is, without markup and without wrapping."""
-    from rich.text import Text
-
-    return Text(text, no_wrap=True, overflow="ignore")
-
-
 def _render(parts: Iterable[RenderableType]) -> str:
+    """Strings as they are, without markup and without wrapping; anything else as rich draws it."""
     from rich.console import Console
 
     buffer = io.StringIO()
     terminal = sys.stdout.isatty()
     console = Console(file=buffer, force_terminal=terminal, width=None if terminal else _PIPE_WIDTH)
     for part in parts:
-        console.print(part)
+        if isinstance(part, str):
+            buffer.write(f"{part}\n")
+        else:
+            console.print(part)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 

@@ -51,19 +51,19 @@ def command(
 
 
 def _human(result: PredictResult) -> Iterator[RenderableType]:
-    yield output.plain(
+    yield (
         f"{result.latency_ms:.2f} ms  (90 % interval {result.low_ms:.2f} to {result.high_ms:.2f} ms) "
         f"on {result.device}, {result.threads} thread{'s' if result.threads > 1 else ''}, lowering {result.lowering}"
     )
     shares = ", ".join(f"{name} {share:.0%}" for name, share in result.shares.items())
-    yield output.plain(f"provenance  {result.provenance} ({shares})")
+    yield f"provenance  {result.provenance} ({shares})"
     cover = result.coverage
-    yield output.plain(
+    yield (
         f"coverage    measured {cover.measured:.0%}, interpolated {cover.interpolated:.0%}, "
         f"extrapolated {cover.extrapolated:.0%} of the time"
     )
-    yield output.plain(f"table       {result.table.absolute()}")
-    yield from (output.plain(f"note        {text}") for text in result.notes)
+    yield f"table       {result.table.absolute()}"
+    yield from (f"note        {text}" for text in result.notes)
     if result.breakdown is not None:
         rows = [(s.stage, s.block, s.kernels, f"{s.latency_ms:.2f}", f"{s.share:.1%}") for s in result.breakdown]
         yield output.table("", ("stage", "block", "kernels", "ms", "share"), rows, left=2)

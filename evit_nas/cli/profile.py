@@ -55,6 +55,6 @@ def command(
 
 
 def _human(result: ProfileResult) -> Iterator[RenderableType]:
-    yield output.plain(f"table     {result.table.absolute()}")
-    yield output.plain(f"rows      {result.rows} ({result.rows_new} new, {result.seconds:.0f} s)")
-    yield output.plain(f"coverage  {result.coverage:.1%} of the planned kernels")
+    yield f"table     {result.table.absolute()}"
+    yield f"rows      {result.rows} ({result.rows_new} new, {result.seconds:.0f} s)"
+    yield f"coverage  {result.coverage:.1%} of the planned kernels"

@@ -29,4 +29,4 @@ def command(
 
 
 def _human(result: ReportResult) -> Iterator[RenderableType]:
-    yield from (output.plain(str(path.absolute())) for path in result.files)
+    yield from (str(path.absolute()) for path in result.files)

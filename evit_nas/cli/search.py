@@ -45,14 +45,15 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Search for the most accurate networks within a latency budget."""
-    from evit_nas.workflows.search import search as run
-
     if budget is None and resume is None:
         raise InputError("--budget is missing: the latency that a network may take, for example --budget 200ms")
+    budget_ms = None if budget is None else options.parse_budget(budget)
+    from evit_nas.workflows.search import search as run
+
     try:
         with progress() as shown:
             result = run(
-                budget_ms=None if budget is None else options.parse_budget(budget),
+                budget_ms=budget_ms,
                 device=device,
                 space=space,
                 accuracy=accuracy,
@@ -97,9 +98,9 @@ def _human(result: SearchResult) -> Iterator[RenderableType]:
     ]
     columns = ("#", "input", f"{metric} % (90 %)", "latency ms (90 %)", "MACs G", "params M", "verified")
     yield output.table("", columns, rows, left=2)
-    yield output.plain(f"{result.evaluated} networks evaluated in {result.seconds:.1f} s; {result.verification}")
-    yield from (output.plain(f"note  {text}") for text in result.notes)
+    yield f"{result.evaluated} networks evaluated in {result.seconds:.1f} s; {result.verification}"
+    yield from (f"note  {text}" for text in result.notes)
     if result.run is not None:
-        yield output.plain(f"run   {result.run.absolute()}")
+        yield f"run   {result.run.absolute()}"
     if result.page is not None:
-        yield output.plain(f"page  {result.page.absolute()}")
+        yield f"page  {result.page.absolute()}"

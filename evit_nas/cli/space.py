@@ -35,10 +35,10 @@ def command(
 
 
 def _human(result: SpaceResult) -> Iterator[RenderableType]:
-    yield output.plain(f"{result.space}: {_rounded(result.size)} networks")
+    yield f"{result.space}: {_rounded(result.size)} networks"
     rows = [(name, " ".join(map(str, values))) for name, values in result.choices.items()]
     yield output.table("", ("dimension", "choices"), rows, left=2)
-    yield from (output.plain(str(path.absolute())) for path in result.files)
+    yield from (str(path.absolute()) for path in result.files)
 
 
 def _rounded(size: int) -> str:

@@ -110,10 +110,10 @@ def _listing(result: TablesResult) -> Iterator[RenderableType]:
 
 
 def _diff(result: TablesDiffResult) -> Iterator[RenderableType]:
-    yield output.plain(f"A  {result.a.absolute()}")
-    yield output.plain(f"B  {result.b.absolute()}")
+    yield f"A  {result.a.absolute()}"
+    yield f"B  {result.b.absolute()}"
     ratio = "" if result.median_ratio is None else f", median of B over A {result.median_ratio:.3f}"
-    yield output.plain(f"{result.shared} kernels in both{ratio}; only in A {result.only_a}, only in B {result.only_b}")
+    yield f"{result.shared} kernels in both{ratio}; only in A {result.only_a}, only in B {result.only_b}"
     rows = [(c.signature, f"{c.a_us:.1f}", f"{c.b_us:.1f}", f"{c.ratio:.3f}") for c in result.changes[:_CHANGES_SHOWN]]
     if rows:
         yield output.table("", ("kernel", "A us", "B us", "B / A"), rows)
@@ -125,14 +125,12 @@ def _validate(result: TablesValidateResult) -> Iterator[RenderableType]:
 
 
 def _merge(result: TablesMergeResult) -> Iterator[RenderableType]:
-    yield output.plain(f"table  {result.table.absolute()}")
-    yield output.plain(f"rows   {result.rows} ({result.from_a} from A, {result.from_b} from B)")
+    yield f"table  {result.table.absolute()}"
+    yield f"rows   {result.rows} ({result.from_a} from A, {result.from_b} from B)"
 
 
 def _calibrate(result: CalibrateResult) -> Iterator[RenderableType]:
     rows = [(n.name, f"{n.measured_ms:.1f}", f"{n.fitted_ms:.1f}", f"{n.left_out_ms:.1f}") for n in result.networks]
     yield output.table("", ("network", "measured ms", "fitted ms", "left out ms"), rows)
-    yield output.plain(
-        f"mean absolute error {result.in_sample_mape:.2f} % in sample, {result.loo_mape:.2f} % leave one out"
-    )
-    yield output.plain(f"table  {result.table.absolute()}")
+    yield f"mean absolute error {result.in_sample_mape:.2f} % in sample, {result.loo_mape:.2f} % leave one out"
+    yield f"table  {result.table.absolute()}"
