@@ -26,13 +26,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment of its own with the wheel, the dependencies seen through a .pth file."""
+    """An environment of its own with the wheel; the dependencies are seen through a .pth file."""
     folder = tmp_path_factory.mktemp("env")
     venv.create(folder, with_pip=False)
     executable = folder / "bin" / "python"
     packages = next((folder / "lib").glob("python*")) / "site-packages"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(packages)
+    pip = [sys.executable, "-m", "pip", "--python", str(executable), "install"]
+    subprocess.run([*pip, "--no-deps", "--no-index", "--quiet", str(wheel)], check=True, capture_output=True)
     paths = [path for path in site.getsitepackages() if Path(path).is_dir()]
     (packages / "dependencies.pth").write_text("\n".join(paths) + "\n")
     return executable
@@ -40,7 +40,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(python: Path, folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HOME": str(folder)}
-    command = [str(python), "-m", "evit_nas", *argv]
+    command = [str(python.with_name("evit-nas")), *argv]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
