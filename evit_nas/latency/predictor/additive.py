@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evit_nas.errors import TableError
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelGraph, KernelSignature
 from evit_nas.latency.measurement import PROVENANCES, Conditions, Provenance
 from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, LatencyPrediction
@@ -41,8 +40,6 @@ class AdditivePredictor:
     def __init__(
         self, table: Table, regression: KernelRegression, correction: Correction, *, interval_factor: float = 1.6449
     ) -> None:
-        if not table.rows:
-            raise TableError(f"{table.conditions.device}/{table.conditions.stem}.csv: no rows; run evit-nas profile")
         self._table = table
         self._regression = regression
         self._correction = correction

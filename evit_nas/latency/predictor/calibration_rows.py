@@ -27,7 +27,6 @@ from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import COST_COLUMNS, summed_columns
 from evit_nas.space.arch import NAMED_ARCHS, ArchConfig, Resolution, named_arch
 from evit_nas.space.yaml_io import arch_from_yaml
-from evit_nas.tflite.reader import read
 
 Use = Literal["fit", "support", "check"]
 USES: tuple[Use, ...] = ("fit", "support", "check")
@@ -119,6 +118,8 @@ def _kernels(text: str, resolution: str, folder: Path, where: str) -> tuple[tupl
     if not path.is_file():
         raise InputError(f"{where}: arch {text!r} is no file beside the CSV and no name; {nearest(text, NAMED_ARCHS)}")
     if path.suffix == ".tflite":
+        from evit_nas.tflite.reader import read
+
         return fuse(read(path)).kernels, "tflite"
     arch, own = arch_from_yaml(path.read_text(encoding="utf-8"), str(path))
     chosen = _resolution(resolution, where) if resolution else own

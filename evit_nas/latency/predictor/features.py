@@ -16,6 +16,7 @@ import numpy as np
 from evit_nas.errors import MissingCostError
 from evit_nas.graph.cost import signature_macs
 from evit_nas.graph.kernel import Kernel, KernelSignature
+from evit_nas.graph.opgraph import DTYPE_BYTES
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.kinds import (
     DENSE_KINDS,
@@ -44,12 +45,13 @@ COST_COLUMNS = (
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Counts of one kernel. `tensor_bytes`: of every activation that it reads or writes; `elements`: of its output
-    (of its input where it reduces)."""
+    (of its input where it reduces); `pad_bytes`: what a PAD that was fused into it would read and write."""
 
     kind: str
     macs: int
     tensor_bytes: tuple[int, ...]
     elements: int
+    pad_bytes: tuple[int, ...] = ()
 
 
 def check_kind(signature: KernelSignature) -> None:
@@ -72,7 +74,17 @@ def facts(signature: KernelSignature) -> Facts:
         macs=signature_macs(signature) if signature.kind in DENSE_KINDS | {DEPTHWISE_KIND} else 0,
         tensor_bytes=tuple(t.size_bytes for t in (*activations, *signature.outputs)),
         elements=sum(prod(t.shape) for t in counted),
+        pad_bytes=_fused_pad_bytes(signature),
     )
+
+
+def _fused_pad_bytes(signature: KernelSignature) -> tuple[int, ...]:
+    pads = signature.attr("pads")
+    if pads is None:
+        return ()
+    batch, height, width, channels = signature.inputs[0].shape
+    padded = batch * (height + pads[0] + pads[1]) * (width + pads[2] + pads[3]) * channels
+    return signature.inputs[0].size_bytes, padded * DTYPE_BYTES[signature.inputs[0].dtype]
 
 
 def ramp(size_bytes: float, low_mib: float, high_mib: float) -> float:
@@ -83,18 +95,22 @@ def ramp(size_bytes: float, low_mib: float, high_mib: float) -> float:
 
 
 def cost_columns(fact: Facts) -> Floats:
-    """The columns COST_COLUMNS of one kernel, shape (len(COST_COLUMNS),); additive over a network."""
+    """The columns COST_COLUMNS of one kernel, shape (len(COST_COLUMNS),); additive over a network.
+
+    A PAD counts as the pass that the exported graph has, also where today's runtime puts it into the convolution: the
+    published times are of a runtime of 2023, and fit better so (leave-one-out 1.5 % against 2.0 %).
+    """
     giga = fact.elements / 1e9
-    traffic = [
-        sum(size * ramp(size, low, high) for size in fact.tensor_bytes) / 1e9 for low, high in RAMPS_MIB.values()
-    ]
+    moved = (*fact.pad_bytes, *fact.pad_bytes[1:], *fact.tensor_bytes[1 if fact.pad_bytes else 0 :])
+    padding = sum(fact.tensor_bytes) if fact.kind in PAD_KINDS else sum(fact.pad_bytes)
+    traffic = [sum(size * ramp(size, low, high) for size in moved) / 1e9 for low, high in RAMPS_MIB.values()]
     return np.array(
         [
             fact.macs / 1e9 if fact.kind in DENSE_KINDS else 0.0,
             fact.macs / 1e9 if fact.kind == DEPTHWISE_KIND else 0.0,
             giga if fact.kind in ELEMENTWISE_KINDS | RESIZE_KINDS | REDUCTION_KINDS else 0.0,
             giga if fact.kind in TRANSCENDENTAL_KINDS else 0.0,
-            sum(fact.tensor_bytes) / 1e9 if fact.kind in PAD_KINDS else 0.0,
+            padding / 1e9,
             *traffic,
             1.0,
         ]

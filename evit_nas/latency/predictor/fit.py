@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evit_nas.errors import TableError
 from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel
@@ -30,8 +31,14 @@ def fit_predictor(table: Table, networks: Sequence[NetworkMeasurement] = ()) -> 
 
 
 def fit_additive(table: Table, networks: Sequence[NetworkMeasurement]) -> AdditivePredictor:
-    """Regression from the rows, correction and interval from whole networks timed under the same conditions."""
+    """Regression from the rows, correction and interval from whole networks timed under the same conditions.
+
+    Raises TableError where the table has no row of a kernel.
+    """
     rows = [row for row in table.rows if row.signature.kind != GRAPH_KIND]
+    if not rows:
+        where = table.path or f"{table.conditions.device}/{table.conditions.stem}.csv"
+        raise TableError(f"{where}: no kernel is measured yet; run evit-nas profile")
     regression = fit_regression([row.signature for row in rows], [row.median_us for row in rows])
     graph_us = min((row.median_us for row in table.rows if row.signature.kind == GRAPH_KIND), default=GRAPH_US)
     none = fit_correction(np.zeros((0, 4)), np.zeros(0), graph_us=graph_us)

@@ -9,6 +9,8 @@ DEPTHWISE_KIND = "DEPTHWISE_CONV_2D"
 ELEMENTWISE_KINDS = frozenset(
     [
         "ABS",
+        "CEIL",
+        "ROUND",
         "ADD",
         "DIV",
         "ELU",
@@ -37,7 +39,7 @@ ELEMENTWISE_KINDS = frozenset(
     ]
 )
 TRANSCENDENTAL_KINDS = frozenset(["COS", "EXP", "GELU", "LOG", "LOGISTIC", "POW", "SIN", "TANH"])
-REDUCTION_KINDS = frozenset(["AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"])
+REDUCTION_KINDS = frozenset(["ARG_MAX", "AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"])
 RESIZE_KINDS = frozenset({"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"})
 PAD_KINDS = frozenset({"PAD", "PADV2", "MIRROR_PAD"})
 MOVE_KINDS = frozenset(
