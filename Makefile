@@ -18,7 +18,8 @@ demo: setup
 	rm -rf $(DEMO)
 	$(BIN)/evit-nas profile --device host --quick
 	$(BIN)/evit-nas search --budget 60ms --device host --out $(DEMO)
-	$(BIN)/evit-nas export $(DEMO)/networks/01.yaml --format tflite,onnx,pt --out $(DEMO)/export
+	best=$$(sed -n 2p $(DEMO)/pareto.csv | cut -d, -f2); \
+	$(BIN)/evit-nas export $(DEMO)/$$best --format tflite,onnx,pt --out $(DEMO)/export
 	@echo "open $(CURDIR)/$(DEMO)/report.html"
 
 test: setup

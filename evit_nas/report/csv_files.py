@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evit_nas.errors import InputError
-from evit_nas.report.files import read_text, write_text
+from evit_nas.files import write_text
+from evit_nas.report.files import read_text
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from evit_nas.files import write_bytes
 from evit_nas.report.breakdown_figure import draw_breakdown
-from evit_nas.report.files import write_bytes
 from evit_nas.report.pareto_figure import draw_pareto, pareto_info
 from evit_nas.report.run_data import RunData
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from evit_nas.errors import InputError
-from evit_nas.report.files import read_text, write_text
+from evit_nas.files import write_text
+from evit_nas.report.files import read_text
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
