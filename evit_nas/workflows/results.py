@@ -137,11 +137,10 @@ class TablesMergeResult(Result):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalibrationFit:
-    """One whole network of the calibration: its time, the fitted one and the one predicted when it is left out."""
+    """One whole network of the calibration: its time and the one predicted when it is left out."""
 
     name: str
     measured_ms: float
-    fitted_ms: float
     left_out_ms: float
 
 
@@ -192,7 +191,7 @@ class ArchResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileResult(Result):
-    """`coverage` is the share of the planned kernels that the table now holds."""
+    """`coverage`: mean share of random members' predicted time that is measured or interpolated, not extrapolated."""
 
     table: Path
     rows: int

@@ -21,7 +21,8 @@ from evit_nas.graph.fuse import fuse
 from evit_nas.graph.lowering import Lowering
 from evit_nas.latency.predictor.base import LatencyPredictor
 from evit_nas.search.objective import Scores
-from evit_nas.space.space import SearchSpace, Slot
+from evit_nas.space.dimension import Slot
+from evit_nas.space.space import SearchSpace
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
@@ -57,6 +58,8 @@ class PopulationScorer:
         self._slots = self.space.slots()
         self._terms = [_slot_terms(slot, sizes) for slot in self._slots]
         self._blocks: dict[Block, Floats] = {}
+        self._size_column = [d.name for d in self.space.dimensions].index("resolution")
+        self._sides = np.array(self.space.resolutions, dtype=np.float64)
         self._split = (len(self.predictor.terms(())), len(self.estimator.terms(())))
 
     def score(self, rows: Rows) -> Scores:
@@ -66,7 +69,7 @@ class PopulationScorer:
         latency_terms, accuracy_terms = self._split
         latency = self.predictor.combine(sums[:, :latency_terms])
         accuracy = self.estimator.combine(
-            sums[:, latency_terms : latency_terms + accuracy_terms], self.space.resolutions(rows)
+            sums[:, latency_terms : latency_terms + accuracy_terms], self._sides[rows[:, self._size_column]]
         )
         macs, params = np.rint(sums[:, -2:]).astype(np.int64).T
         return Scores(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from evit_nas.errors import InputError
 from evit_nas.latency.measurement import PROVENANCES
@@ -68,21 +69,24 @@ def tables_merge(a: Path, b: Path, *, out: Path) -> TablesMergeResult:
 
 def tables_calibrate(*, device: str, rows: Path, out: Path | None = None) -> CalibrateResult:
     """A table of `device` from whole-network times alone (columns: arch, resolution, threads, core, ms)."""
-    from evit_nas.latency.predictor.calibrate import calibrate_table, calibration_fits
+    from evit_nas.latency.predictor.calibrate import calibrate_table
 
     if not rows.is_file():
         raise InputError(f"{rows}: no such file; give a CSV with the columns arch, resolution, threads, core, ms")
     table = calibrate_table(rows, device=device, tables_dir=writable_tables_dir(out))
-    fits = calibration_fits(table)
-    assert table.path is not None
+    calibration, path = table.provenance.calibration, table.path
+    assert calibration is not None
+    assert path is not None
+    document: dict[str, Any] = dict(calibration)
+    totals, times = document["errors_percent"], document["calibrated_from"]
     return CalibrateResult(
-        table=table.path,
-        rows=len(fits.networks),
-        loo_mape=fits.loo_mape,
-        in_sample_mape=fits.in_sample_mape,
+        table=path,
+        rows=len(times),
+        loo_mape=totals["loo_mape"],
+        in_sample_mape=totals["in_sample_mape"],
         networks=tuple(
-            CalibrationFit(name=n.name, measured_ms=n.measured_ms, fitted_ms=n.fitted_ms, left_out_ms=n.left_out_ms)
-            for n in fits.networks
+            CalibrationFit(name=name, measured_ms=ms, left_out_ms=ms * (1 + totals["loo_errors"][name] / 100))
+            for name, ms in times.items()
         ),
     )
 

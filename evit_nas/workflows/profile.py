@@ -1,0 +1,93 @@
+"""`evit-nas profile`: build or continue the per-kernel latency table of a device."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from evit_nas.errors import InputError
+from evit_nas.latency.profiler.host import Progress as HostProgress
+from evit_nas.latency.profiler.host import profile_host
+from evit_nas.latency.table.find import writable_tables_dir
+from evit_nas.space.space import SearchSpace, load_space
+from evit_nas.workflows.candidates import resolve_lowering
+from evit_nas.workflows.latency import device_id, kernels_of, open_device, require_host
+from evit_nas.workflows.progress import Progress, Silent
+from evit_nas.workflows.results import ProfileResult
+
+COVERAGE_MEMBERS = 30
+COVERAGE_SEED = 1
+
+
+def profile(
+    device: str,
+    *,
+    space: str | Path = "efficientvit-seg",
+    quick: bool = False,
+    rows: int | None = None,
+    core: str | None = None,
+    benchmark_model: Path | None = None,
+    tables: Path | None = None,
+    merge: bool = False,
+    threads: int = 1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ProfileResult:
+    """Measure the kernels that `space` needs, each once, where they run: inside members of the space.
+
+    `rows`: stop after so many new ones. Killed and called again, it goes on where it was.
+    """
+    require_host(device, "profile")
+    if core is not None or benchmark_model is not None:
+        raise InputError("--core and --benchmark-model are for phones; the host times one pinned core by itself")
+    loaded = load_space(space)
+    shown = progress or Silent()
+    started = time.monotonic()
+    result = profile_host(
+        loaded,
+        tables_dir=writable_tables_dir(tables),
+        quick=quick,
+        threads=threads,
+        seed=seed,
+        max_rows=rows,
+        progress=_Shown(shown),
+    )
+    for text in result.notes:
+        shown.note(text)
+    return ProfileResult(
+        table=result.table,
+        rows=result.rows,
+        rows_new=result.rows_new,
+        coverage=_covered(device, loaded, tables, threads),
+        device=device_id(device),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _covered(device: str, space: SearchSpace, tables: Path | None, threads: int) -> float:
+    """Mean share of the predicted time of random members that is measured or interpolated."""
+    model = open_device(device, tables=tables, threads=threads)
+    lowering = resolve_lowering(None, default=model.table.conditions.lowering)
+    members = space.sample(COVERAGE_SEED, COVERAGE_MEMBERS)
+    predictions = [model.predictor.predict(kernels_of(m.arch, m.resolution, lowering)) for m in members]
+    return 1.0 - sum(prediction.coverage.extrapolated for prediction in predictions) / len(predictions)
+
+
+class _Shown:
+    """Draws the profiler's reports on a progress bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._total = 0
+        self._done = 0
+
+    def __call__(self, report: HostProgress) -> None:
+        if report.note:
+            self._progress.note(report.note)
+            return
+        if report.networks_planned != self._total:
+            self._total = report.networks_planned
+            self._progress.start(self._total, "networks timed, kernel by kernel")
+            self._done = 0
+        self._progress.advance(report.networks_done - self._done)
+        self._done = report.networks_done

@@ -1,0 +1,91 @@
+"""What a search was asked for, as kept in the first line of its journal: a resumed search is the same search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from evit_nas.accuracy.estimator.sources import default_source
+from evit_nas.errors import InputError
+from evit_nas.space.space import load_space
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchRequest:
+    """The arguments that decide the front. `tables` and `storage` are empty where none were given."""
+
+    budget_ms: float
+    device: str
+    space: str
+    accuracy: str
+    trials: int
+    seed: int
+    lowering: str  # "" for the one that the table was measured with
+    threads: int
+    tables: str
+    storage: str
+
+    def header(self, table_hash: str) -> dict[str, Any]:
+        return asdict(self) | {"table_hash": table_hash}
+
+    @property
+    def tables_dir(self) -> Path | None:
+        return Path(self.tables) if self.tables else None
+
+    def command(self, run: Path) -> str:
+        """The command line that repeats this search."""
+        words = [f"evit-nas search --budget {self.budget_ms:g}ms --device {self.device} --space {self.space}"]
+        words.append(f"--accuracy {self.accuracy} --trials {self.trials} --seed {self.seed} --threads {self.threads}")
+        words += [
+            f"--{name} {getattr(self, name)}" for name in ("lowering", "tables", "storage") if getattr(self, name)
+        ]
+        return " ".join([*words, f"--out {run}"])
+
+
+def new_request(
+    *,
+    budget_ms: float | None,
+    device: str,
+    space: str | Path,
+    accuracy: str | Path | None,
+    trials: int,
+    seed: int,
+    lowering: str | None,
+    threads: int,
+    tables: Path | None,
+    storage: str | None,
+) -> SearchRequest:
+    """Raises InputError for a budget or a number of trials that means nothing."""
+    if budget_ms is None or not math.isfinite(budget_ms) or budget_ms <= 0:
+        raise InputError(f"budget {budget_ms} ms: must be a finite time above zero, for example 200ms")
+    if trials < 1:
+        raise InputError(f"--trials {trials}: must be at least 1")
+    return SearchRequest(
+        budget_ms=float(budget_ms),
+        device=device,
+        space=_kept(space),
+        accuracy=_kept(accuracy or default_source(load_space(space).spec.task)),
+        trials=trials,
+        seed=seed,
+        lowering=lowering or "",
+        threads=threads,
+        tables=str(tables.absolute()) if tables else "",
+        storage=storage or "",
+    )
+
+
+def request_of(header: Mapping[str, Any], run: str) -> SearchRequest:
+    """The request in a journal's header. Raises InputError where it is not one of this version."""
+    names = {field.name for field in fields(SearchRequest)}
+    if set(header) != names | {"table_hash"}:
+        raise InputError(f"{run}: a run folder of another version; start the search anew")
+    return SearchRequest(**{name: header[name] for name in names})
+
+
+def _kept(name_or_path: str | Path) -> str:
+    """A name as it is, a file by its absolute path, so that the run goes on from any folder."""
+    path = Path(name_or_path)
+    return str(path.absolute()) if path.is_file() else str(name_or_path)
