@@ -13,11 +13,11 @@ import numpy as np
 from evit_nas.errors import CheckFailed, InputError, nearest
 from evit_nas.export.networks import WithOutput, converted_tflite, direct_tflite, onnx_model
 from evit_nas.export.parity import Array, Parity, compare, run_checkpoint, run_onnx, run_tflite, run_torch, seeded_image
+from evit_nas.files import write_bytes, write_text
 from evit_nas.graph.lowering import OURS, Lowering
 from evit_nas.model.checkpoint import Checkpoint, load_weights, save_checkpoint
 from evit_nas.model.description import Description, Normalisation, Output, pack
 from evit_nas.model.efficientvit import EfficientViT, build, randomise
-from evit_nas.model.files import write_atomic
 from evit_nas.model.seal import PLACEHOLDER, SEAL_ENTRY, seal
 from evit_nas.space.arch import ArchConfig, Resolution, check_resolution
 
@@ -88,7 +88,7 @@ def export_network(
         files[wanted] = out_dir / f"{name}.{wanted}"
         parity[wanted] = _write_and_compare(job, wanted, files[wanted], image, expected)
     document = {wanted: asdict(errors) for wanted, errors in parity.items()}
-    write_atomic(out_dir / f"{name}.parity.json", (json.dumps(document, indent=2) + "\n").encode())
+    write_text(out_dir / f"{name}.parity.json", json.dumps(document, indent=2) + "\n")
     _check(parity, tolerance, out_dir / f"{name}.parity.json")
     return ExportResult(files=files, parity=parity, description=description)
 
@@ -145,7 +145,7 @@ def _write_and_compare(job: _Job, wanted: str, path: Path, image: Array, expecte
     if wanted == "pt":
         save_checkpoint(path, job.network, replace(job.description, output="logits"))
         return compare(run_checkpoint(path, job.network.arch, image), expected.logits)
-    write_atomic(path, seal(_content(job, wanted)))
+    write_bytes(path, seal(_content(job, wanted)))
     answer = run_tflite(path, image) if wanted == "tflite" else run_onnx(path, image)
     return compare(answer, expected.output, expected.resized)
 

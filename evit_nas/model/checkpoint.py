@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from evit_nas.errors import CheckpointError, InputError
+from evit_nas.files import write_bytes
 from evit_nas.model.description import PREFIX, Description, described, pack, parse
-from evit_nas.model.files import write_atomic
 from evit_nas.model.formats import read_raw, safetensors_bytes, zip_bytes
-from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.space.arch import ArchConfig, Resolution, Upsample
 
 CHECKSUM = PREFIX + "checksum"
 _SHOWN = 8  # keys that an error names before it only counts
@@ -73,7 +73,7 @@ def save_checkpoint(
     entries = pack(description)
     entries[CHECKSUM] = content_digest(tensors, entries)
     encode = zip_bytes if Path(path).suffix in (".pt", ".pth") else safetensors_bytes
-    write_atomic(Path(path), encode(tensors, entries))
+    write_bytes(Path(path), encode(tensors, entries))
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:
@@ -134,20 +134,20 @@ def with_classes(arch: ArchConfig, classes: int) -> ArchConfig:
     return replace(arch, head=replace(arch.head, classes=classes))
 
 
-def fit_arch(arch: ArchConfig | None, checkpoint: Checkpoint) -> ArchConfig:
+def fit_arch(arch: ArchConfig | None, checkpoint: Checkpoint, *, upsample: Upsample | None = None) -> ArchConfig:
     """The architecture to build for `checkpoint`: `arch`, or its own where None, with its number of classes.
 
-    A checkpoint that describes itself decides upsampling and eps. Raises CheckpointError where bodies differ, or where
-    neither says what the network is.
+    Upsampling is `upsample` where given, else the checkpoint's own, else bicubic (official weights were trained with
+    it). Raises CheckpointError where the bodies differ, or where neither side says what the network is.
     """
     own = checkpoint.arch
-    if own is None:
-        if arch is None:
-            raise CheckpointError(f"{checkpoint.source} does not say what it is: name its architecture")
-        return with_classes(arch, classes_of(checkpoint))
-    if arch is not None and _body(arch) != _body(own):
-        raise CheckpointError(f"{checkpoint.source}: its architecture is not the one asked for; leave that one out")
-    return own
+    if own is not None:
+        if arch is not None and _body(arch) != _body(own):
+            raise CheckpointError(f"{checkpoint.source}: its architecture is not the one asked for; leave that one out")
+        return replace(own, upsample=upsample or own.upsample)
+    if arch is None:
+        raise CheckpointError(f"{checkpoint.source} does not say what it is: name its architecture")
+    return replace(with_classes(arch, classes_of(checkpoint)), upsample=upsample or "bicubic")
 
 
 def _body(arch: ArchConfig) -> Any:

@@ -188,7 +188,7 @@ def test_bad_input_writes_nothing(
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot be made"):
         export_network(small_arch(), (64, 64), tmp_path / "file", formats=TFLITE)
 
 

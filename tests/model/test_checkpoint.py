@@ -148,13 +148,15 @@ def test_the_number_of_classes_comes_from_the_last_layer(name: str, tmp_path: Pa
     torch.save(network(arch).state_dict(), tmp_path / "w.pt")
     checkpoint = read_checkpoint(tmp_path / "w.pt")
     assert classes_of(checkpoint) == 11
-    assert fit_arch(named_arch(name), checkpoint) == arch
+    assert fit_arch(named_arch(name), checkpoint) == replace(arch, upsample="bicubic")
+    assert fit_arch(named_arch(name), checkpoint, upsample="bilinear") == arch
 
 
 def test_arch_and_checkpoint_must_agree_in_the_body(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "w.pt", network(small_arch()), described(small_arch()))
     checkpoint = read_checkpoint(tmp_path / "w.pt")
     assert fit_arch(with_classes(small_arch(), 99), checkpoint) == small_arch()
+    assert fit_arch(small_arch(), checkpoint, upsample="bicubic") == replace(small_arch(), upsample="bicubic")
     with pytest.raises(CheckpointError, match="not the one asked for"):
         fit_arch(named_arch("b0"), checkpoint)
 
@@ -269,7 +271,7 @@ def test_arbitrary_bytes_are_refused(content: bytes, magic: bytes, tmp_path: Pat
 
 def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot be made"):
         save_checkpoint(tmp_path / "file" / "w.pt", network(small_arch()), described(small_arch()))
 
 
