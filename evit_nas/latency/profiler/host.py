@@ -2,81 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
 from pathlib import Path
 
-from evit_nas.graph.blocks import MBConv
-from evit_nas.graph.cost import arch_macs
-from evit_nas.graph.emit import emit, emit_block
-from evit_nas.graph.fuse import fuse
-from evit_nas.graph.opgraph import OpGraph
-from evit_nas.latency.measurement import Measurement, NetworkMeasurement
-from evit_nas.latency.profiler.devices.base import Device
 from evit_nas.latency.profiler.devices.host import HostDevice
 from evit_nas.latency.profiler.lock import machine_lock
 from evit_nas.latency.profiler.plan import (
     FULL,
     QUICK,
     ChooseNext,
-    Effort,
-    best_option,
-    plan_members,
-    stratified_members,
 )
 from evit_nas.latency.profiler.protocol import (
-    CANARY_LIMIT,
     Canary,
     Timing,
-    calm_round,
-    event_centre,
-    require_calm,
     time_network,
 )
-from evit_nas.latency.profiler.samples import GRAPH_SIGNATURE, graph_row, now, rows_of
-from evit_nas.latency.profiler.statistics import centre_of
-from evit_nas.latency.table.networks import NetworkWriter
-from evit_nas.latency.table.schema import TableProvenance
-from evit_nas.latency.table.store import TableWriter
-from evit_nas.space.dimension import Candidate
+from evit_nas.latency.profiler.run import ProfileResult, Progress, Report, profile_device
 from evit_nas.space.space import SearchSpace
-from evit_nas.tflite.weights import fill_random
-from evit_nas.tflite.writer import write
 
-MAX_SKIPPED = 5  # disturbed networks in a row before the run gives up
-OPTIONS = 40  # members among which `choose_next` chooses
-# small enough that its kernels take a few microseconds: what is left is the cost of running a graph
-TINY = MBConv(4, 4, 8, 8, 2, 3, 1, "relu6", False, False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """Where a profiling run stands; times in seconds of this run."""
-
-    networks_done: int
-    networks_planned: int
-    rows: int
-    elapsed_s: float
-    left_s: float
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProfileResult:
-    """`rows` and `networks` stand in the table now, `rows_new` came in this run. `notes` says what was out of order."""
-
-    table: Path
-    rows: int
-    rows_new: int
-    networks: int
-    networks_new: int
-    elapsed_s: float
-    notes: tuple[str, ...]
-
-
-Report = Callable[[Progress], None]
+__all__ = ["ProfileResult", "Progress", "Report", "measure_graph", "profile_host"]
 
 
 def profile_host(
@@ -113,36 +57,6 @@ def profile_host(
         )
 
 
-def profile_device(
-    device: Device,
-    space: SearchSpace,
-    *,
-    tables_dir: Path,
-    effort: Effort,
-    seed: int = 0,
-    max_rows: int | None = None,
-    choose_next: ChooseNext | None = None,
-    progress: Report | None = None,
-) -> ProfileResult:
-    """The same on any device; the caller holds whatever lock the device needs."""
-    canary = Canary(device)
-    canary.settle()
-    with (
-        TableWriter(tables_dir, _provenance(device, canary.reference_us)) as table,
-        NetworkWriter(table.path) as networks,
-    ):
-        run = _Run(device, canary, effort, table, networks, progress)
-        run.begin()
-        members = plan_members(space, effort, seed)
-        if choose_next is not None:
-            members = members[: (len(members) + 1) // 2]
-        run.measure(members, max_rows=max_rows, planned=len(members))
-        if choose_next is not None:
-            chosen = _chosen(space, effort, seed, run, choose_next, count=len(members))
-            run.measure(chosen, max_rows=max_rows, planned=2 * len(members))
-        return run.finish()
-
-
 def measure_graph(
     graph_bytes: bytes,
     *,
@@ -159,169 +73,6 @@ def measure_graph(
         canary = Canary(HostDevice(threads=threads))
         canary.settle()
         return time_network(canary, graph_bytes, seconds=seconds, rounds=rounds)
-
-
-@dataclass
-class _Run:
-    """One profiling run: the open table and what it has come to."""
-
-    device: Device
-    canary: Canary
-    effort: Effort
-    table: TableWriter
-    networks: NetworkWriter
-    report: Report | None
-    notes: list[str] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
-    skipped: int = 0
-
-    def begin(self) -> None:
-        """Compare the canary with the one of earlier runs, time a bare graph."""
-        self.rows_before, self.networks_before = len(self.table.rows), len(self.networks.rows)
-        self.notes += self.table.notes
-        self._compare_with_earlier_runs()
-        if GRAPH_SIGNATURE not in self.table:
-            self.table.append(self._graph_row())
-
-    def measure(
-        self, members: Sequence[Candidate] | Iterator[Candidate], *, max_rows: int | None, planned: int
-    ) -> None:
-        """Measure members until they, the time or `max_rows` run out."""
-        for member in members:
-            if self.elapsed_s > self.effort.limit_seconds:
-                self.notes.append(f"stopped after {self.elapsed_s:.0f} s, as planned")
-                return
-            if max_rows is not None and len(self.table.rows) - self.rows_before >= max_rows:
-                return
-            if not self.networks.has(member.arch, member.resolution):
-                self._measure_member(member, max_rows)
-                self._tell(planned)
-
-    def finish(self) -> ProfileResult:
-        self.table.close(updated_at=now(), notes=self.notes)
-        return ProfileResult(
-            table=self.table.path,
-            rows=len(self.table.rows),
-            rows_new=len(self.table.rows) - self.rows_before,
-            networks=len(self.networks.rows),
-            networks_new=len(self.networks.rows) - self.networks_before,
-            elapsed_s=self.elapsed_s,
-            notes=tuple(dict.fromkeys(self.notes)),
-        )
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self.started
-
-    def _measure_member(self, member: Candidate, max_rows: int | None) -> None:
-        graph = emit(member.arch, member.resolution)
-        kernels = fuse(graph).kernels
-        model = write(fill_random(graph, seed=0))
-        seconds, min_runs = self.effort.round_seconds, self.effort.min_runs
-        timing = time_network(self.canary, model, seconds=seconds, min_runs=min_runs, rounds=(2, 2))
-        profiled = calm_round(self.canary, lambda: self.device.profile(model, seconds=seconds, min_runs=min_runs))
-        problem = timing.problem or profiled.problem
-        if problem:
-            self._skip(member, problem)
-            return
-        self.skipped = 0
-        rows = rows_of(kernels, profiled.value, canary=profiled.canary)
-        for row in [row for row in rows if row.signature not in self.table][:max_rows]:
-            self.table.append(row)
-        self.networks.append(_network_row(member, timing))
-
-    def _skip(self, member: Candidate, problem: str) -> None:
-        height, width = member.resolution
-        self.notes.append(f"a member at {height}x{width} was left out: {problem}")
-        self.skipped += 1
-        if self.skipped >= MAX_SKIPPED:
-            require_calm(problem, self.device)
-
-    def _compare_with_earlier_runs(self) -> None:
-        earlier, current = self.table.provenance.canary_us, self.canary.reference_us
-        if earlier is None or current is None or earlier == current:
-            return
-        ratio = current / earlier
-        self.canary.move_reference(earlier)
-        if abs(ratio - 1) > CANARY_LIMIT:
-            self.notes.append(
-                f"the machine has changed since this table was begun: its reference model takes {ratio:.2f} times as "
-                "long; rows of both times are kept, each with its canary"
-            )
-
-    def _graph_row(self) -> Measurement:
-        model = _model(emit_block(TINY))
-        whole = calm_round(self.canary, lambda: self.device.time_us(model, seconds=0.05, min_runs=50))
-        parts = calm_round(self.canary, lambda: self.device.profile(model, seconds=0.05, min_runs=50))
-        kernels_us = sum(event_centre(event).median for event in parts.value)
-        return graph_row(centre_of(whole.value), kernels_us, timings=len(whole.value), canary=whole.canary)
-
-    def _tell(self, planned: int) -> None:
-        if self.report is None:
-            return
-        done = len(self.networks.rows) - self.networks_before
-        by_count = self.elapsed_s / max(done, 1) * max(planned - len(self.networks.rows), 0)
-        left = min(by_count, max(self.effort.limit_seconds - self.elapsed_s, 0.0))
-        self.report(
-            Progress(
-                networks_done=len(self.networks.rows),
-                networks_planned=max(planned, len(self.networks.rows)),
-                rows=len(self.table.rows),
-                elapsed_s=self.elapsed_s,
-                left_s=left,
-            )
-        )
-
-
-def _chosen(
-    space: SearchSpace, effort: Effort, seed: int, run: _Run, choose_next: ChooseNext, *, count: int
-) -> Iterator[Candidate]:
-    """`count` members, each the best of fresh options given the rows so far."""
-    smallest = space.smallest()
-    for i in range(count):
-        low = float(arch_macs(smallest.arch, smallest.resolution))
-        options = stratified_members(space, seed=seed + 1000 + i, count=OPTIONS, macs=(low, effort.max_macs))
-        yield best_option(choose_next, run.table.rows, options)
-
-
-def _network_row(member: Candidate, timing: Timing) -> NetworkMeasurement:
-    return NetworkMeasurement(
-        arch=member.arch,
-        resolution=member.resolution,
-        latency_ms=timing.latency_ms,
-        low_ms=timing.low_ms,
-        high_ms=timing.high_ms,
-        runs=timing.runs,
-        canary=timing.canary,
-        measured_at=now(),
-    )
-
-
-def _model(graph: OpGraph) -> bytes:
-    return write(fill_random(graph, seed=0))
-
-
-def _provenance(device: Device, canary_us: float | None) -> TableProvenance:
-    facts = device.facts
-    return TableProvenance(
-        conditions=facts.conditions,
-        cpu_model=facts.cpu_model,
-        soc=facts.soc,
-        host_fingerprint=facts.host_fingerprint,
-        runtime_version=facts.runtime_version,
-        runtime_hash=facts.runtime_hash,
-        tool_version=_tool_version(),
-        canary_us=canary_us,
-        created_at=now(),
-        updated_at=now(),
-    )
-
-
-def _tool_version() -> str:
-    try:
-        return version("evit-nas")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _noter(progress: Report | None) -> Callable[[str], None] | None:

@@ -41,13 +41,16 @@ class Effort:
     networks: int
     large_networks: int
     max_macs: float
+    rounds: int  # unprofiled sessions of a network
     round_seconds: float
     min_runs: int
     limit_seconds: float
 
 
-QUICK = Effort(networks=50, large_networks=0, max_macs=5e9, round_seconds=0.12, min_runs=4, limit_seconds=50)
-FULL = Effort(networks=280, large_networks=20, max_macs=20e9, round_seconds=0.3, min_runs=4, limit_seconds=840)
+QUICK = Effort(networks=60, large_networks=0, max_macs=5e9, rounds=1, round_seconds=0.1, min_runs=3, limit_seconds=50)
+FULL = Effort(
+    networks=280, large_networks=8, max_macs=20e9, rounds=2, round_seconds=0.25, min_runs=4, limit_seconds=840
+)
 
 
 def plan_members(space: SearchSpace, effort: Effort, seed: int) -> tuple[Candidate, ...]:

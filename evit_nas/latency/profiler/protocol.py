@@ -18,8 +18,9 @@ import numpy as np
 from evit_nas.errors import DeviceError
 from evit_nas.graph.blocks import MBConv
 from evit_nas.graph.emit import emit_block
-from evit_nas.latency.profiler.devices.base import Device, EventTimes
+from evit_nas.latency.profiler.devices.base import Device
 from evit_nas.latency.profiler.statistics import Centre, centre_of, centre_of_ticks
+from evit_nas.tflite.runtime_types import KernelEvent
 from evit_nas.tflite.weights import fill_random
 from evit_nas.tflite.writer import write
 
@@ -188,10 +189,10 @@ def _over_rounds(medians: list[float]) -> tuple[float, float]:
     return middle, float(quantile * np.std(medians, ddof=1) / np.sqrt(len(medians)))
 
 
-def event_centre(event: EventTimes) -> Centre:
+def event_centre(event: KernelEvent) -> Centre:
     """Microseconds of one kernel. XNNPACK cuts its times off to whole microseconds, builtin operators' are differences
     of two cut-off clock readings and need no correction."""
-    return centre_of_ticks(event.samples_us, truncated=event.delegated)
+    return centre_of_ticks(event.samples_us, truncated=event.kind == "delegate")
 
 
 def require_calm(problem: str, device: Device) -> None:

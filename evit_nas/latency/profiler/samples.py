@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from evit_nas.errors import DeviceError
-from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelSignature
+from evit_nas.graph.kernel import GRAPH_KIND, KernelSignature
+from evit_nas.graph.opgraph import OpGraph
 from evit_nas.latency.measurement import Measurement, Provenance
-from evit_nas.latency.profiler.devices.base import EventTimes
 from evit_nas.latency.profiler.protocol import event_centre
 from evit_nas.latency.profiler.statistics import Centre
+from evit_nas.tflite.match import match_events
+from evit_nas.tflite.runtime_types import KernelEvent
 
 GRAPH_SIGNATURE = KernelSignature(GRAPH_KIND, (), ())
 
@@ -23,16 +24,15 @@ def now() -> str:
 
 
 def rows_of(
-    kernels: Sequence[Kernel], events: Sequence[EventTimes], *, canary: float, provenance: Provenance = "measured"
+    graph: OpGraph, events: Sequence[KernelEvent], *, canary: float, provenance: Provenance = "measured"
 ) -> tuple[Measurement, ...]:
-    """One row per signature of a network from its events, one event a kernel in the same order.
+    """One row per signature of a network from the events of its runs.
 
-    A signature that stands at several places gets the mean of its places; their spread is part of its interval.
-    Raises DeviceError where the runtime ran other kernels than the graph says.
+    A signature that stands at several places gets the mean of its places; their spread is part of its interval. Raises
+    InputError where the runtime ran other kernels than the graph says.
     """
-    check_events(kernels, events)
-    places: dict[KernelSignature, list[EventTimes]] = {}
-    for kernel, event in zip(kernels, events, strict=True):
+    places: dict[KernelSignature, list[KernelEvent]] = {}
+    for kernel, event in match_events(graph, events):
         places.setdefault(kernel.signature, []).append(event)
     moment = now()
     rows = []
@@ -52,20 +52,6 @@ def rows_of(
             )
         )
     return tuple(rows)
-
-
-def check_events(kernels: Sequence[Kernel], events: Sequence[EventTimes]) -> None:
-    """Raise DeviceError unless there is one event a kernel, delegated ones where the graph says so."""
-    if len(kernels) != len(events):
-        raise DeviceError(
-            f"the runtime ran {len(events)} kernels where the graph has {len(kernels)}: this runtime fuses differently"
-        )
-    for position, (kernel, event) in enumerate(zip(kernels, events, strict=True)):
-        if (kernel.partition >= 0) != event.delegated:
-            raise DeviceError(
-                f"kernel {position} ({kernel.signature.kind}) ran {'inside' if event.delegated else 'outside'} the "
-                "delegate, against the graph: this runtime partitions differently"
-            )
 
 
 def graph_row(latencies: Centre, kernels_us: float, *, timings: int, canary: float) -> Measurement:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,17 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.latency.measurement import Conditions
+from evit_nas.tflite.runtime_types import KernelEvent
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EventTimes:
-    """One kernel of a profiled model, in execution order: `delegated` or a builtin, one time in microseconds a run."""
-
-    name: str
-    delegated: bool
-    samples_us: Floats
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,8 +35,9 @@ class Device(Protocol):
     @property
     def facts(self) -> DeviceFacts: ...
 
-    def profile(self, model: bytes, *, seconds: float, min_runs: int) -> Sequence[EventTimes]:
-        """Times of every kernel over as many runs as fit into `seconds`, at least `min_runs`; warmed up."""
+    def profile(self, model: bytes, *, seconds: float, min_runs: int) -> tuple[KernelEvent, ...]:
+        """Times of every kernel in execution order, warmed up, over as many runs as fit into `seconds`, at least
+        `min_runs`."""
         ...
 
     def time_us(self, model: bytes, *, seconds: float, min_runs: int) -> Floats:

@@ -6,17 +6,18 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from evit_nas.errors import InputError
 from evit_nas.latency.measurement import Conditions
-from evit_nas.latency.profiler.devices.base import DeviceFacts, EventTimes, Floats
+from evit_nas.latency.profiler.devices.base import DeviceFacts, Floats
 from evit_nas.latency.profiler.fingerprint import host_identity, usable_cores
-from evit_nas.tflite.runtime import Session, open_session, runtime_hash, runtime_version
+from evit_nas.tflite.runtime import KernelEvent, Session, open_session, runtime_hash, runtime_version
 
-WARMUP = 2
+WARMUP = 1
 MAX_RUNS = 2000
 MIN_OCCUPANCY = 0.96  # CPU time over wall time of a timed stretch: below, the thread had to wait for its core
 MAX_STEAL = 0.02  # share of the time that the hypervisor gave to somebody else
@@ -40,23 +41,21 @@ class HostDevice:
             runtime_hash=runtime_hash(),
         )
 
-    def profile(self, model: bytes, *, seconds: float, min_runs: int) -> Sequence[EventTimes]:
-        with self._pinned(), Session(model, threads=self.threads, profile=True) as session:
+    def profile(self, model: bytes, *, seconds: float, min_runs: int) -> tuple[KernelEvent, ...]:
+        with self._pinned(), Session(model, threads=self.threads, profile=True) as session, self._watched():
             first = session.profile(1, warmup=WARMUP)
-            runs = _runs(sum(float(event.samples_us[0]) for event in first), seconds, min_runs)
-            with self._watched():
-                events = session.profile(runs, warmup=0)
-        return [
-            EventTimes(name=event.name, delegated=event.kind == "delegate", samples_us=event.samples_us)
-            for event in events
-        ]
+            more = _runs(sum(float(event.samples_us[0]) for event in first), seconds, min_runs) - 1
+            rest = session.profile(more, warmup=0)
+        return tuple(
+            replace(event, samples_us=np.concatenate([event.samples_us, later.samples_us]))
+            for event, later in zip(first, rest, strict=True)
+        )
 
     def time_us(self, model: bytes, *, seconds: float, min_runs: int) -> Floats:
-        with self._pinned(), open_session(model, threads=self.threads) as session:
+        with self._pinned(), open_session(model, threads=self.threads) as session, self._watched():
             first = session.time_us(1, warmup=WARMUP)
-            runs = _runs(float(first[0]), seconds, min_runs)
-            with self._watched():
-                return session.time_us(runs, warmup=0)
+            more = _runs(float(first[0]), seconds, min_runs) - 1
+            return np.concatenate([first, session.time_us(more, warmup=0)])
 
     def disturbance(self) -> str:
         return self._disturbance
