@@ -23,5 +23,8 @@ def command(json: options.Json = False) -> None:
 
 
 def _human(result: DevicesResult) -> Iterator[RenderableType]:
-    rows = [(d.id, d.kind, d.soc or "unknown", d.state, d.name, d.advice) for d in result.devices]
+    rows = [
+        (d.id, d.kind, d.soc or ("" if d.kind == "host" else "unknown"), d.state, d.name, d.advice)
+        for d in result.devices
+    ]
     yield output.table("", ("id", "kind", "soc", "state", "name", "what to do"), rows, left=6)

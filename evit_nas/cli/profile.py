@@ -57,4 +57,4 @@ def command(
 def _human(result: ProfileResult) -> Iterator[RenderableType]:
     yield f"table     {result.table.absolute()}"
     yield f"rows      {result.rows} ({result.rows_new} new, {result.seconds:.0f} s)"
-    yield f"coverage  {result.coverage:.1%} of the planned kernels"
+    yield f"coverage  {result.coverage:.1%} of random members' time is measured or interpolated"

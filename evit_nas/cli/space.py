@@ -36,9 +36,16 @@ def command(
 
 def _human(result: SpaceResult) -> Iterator[RenderableType]:
     yield f"{result.space}: {_rounded(result.size)} networks"
-    rows = [(name, " ".join(map(str, values))) for name, values in result.choices.items()]
+    rows = [(name, "  ".join(_choice(name, value) for value in values)) for name, values in result.choices.items()]
     yield output.table("", ("dimension", "choices"), rows, left=2)
     yield from (str(path.absolute()) for path in result.files)
+
+
+def _choice(name: str, value: object) -> str:
+    """One choice; an input size as HxW, the kernels of several scales joined by +."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return ("x" if name == "resolution" else "+").join(map(str, value)) or "none"
 
 
 def _rounded(size: int) -> str:

@@ -114,6 +114,8 @@ def _diff(result: TablesDiffResult) -> Iterator[RenderableType]:
     yield f"B  {result.b.absolute()}"
     ratio = "" if result.median_ratio is None else f", median of B over A {result.median_ratio:.3f}"
     yield f"{result.shared} kernels in both{ratio}; only in A {result.only_a}, only in B {result.only_b}"
+    if result.drift:
+        yield "most kernels moved the same way: the machine changed, not single kernels"
     rows = [(c.signature, f"{c.a_us:.1f}", f"{c.b_us:.1f}", f"{c.ratio:.3f}") for c in result.changes[:_CHANGES_SHOWN]]
     if rows:
         yield output.table("", ("kernel", "A us", "B us", "B / A"), rows)
@@ -130,7 +132,7 @@ def _merge(result: TablesMergeResult) -> Iterator[RenderableType]:
 
 
 def _calibrate(result: CalibrateResult) -> Iterator[RenderableType]:
-    rows = [(n.name, f"{n.measured_ms:.1f}", f"{n.fitted_ms:.1f}", f"{n.left_out_ms:.1f}") for n in result.networks]
-    yield output.table("", ("network", "measured ms", "fitted ms", "left out ms"), rows)
+    rows = [(n.name, f"{n.measured_ms:.1f}", f"{n.left_out_ms:.1f}") for n in result.networks]
+    yield output.table("", ("network", "measured ms", "left out ms"), rows)
     yield f"mean absolute error {result.in_sample_mape:.2f} % in sample, {result.loo_mape:.2f} % leave one out"
     yield f"table  {result.table.absolute()}"

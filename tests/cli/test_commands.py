@@ -28,9 +28,9 @@ CASES: list[tuple[str, str, str, results.Result, list[str], list[str]]] = [
         "devices",
         "devices",
         "devices",
-        results.DevicesResult(devices=(results.DeviceInfo(id="host-1", kind="host", soc=None, state="device"),)),
+        results.DevicesResult(devices=(results.DeviceInfo(id="R5C", kind="adb", soc=None, state="offline"),)),
         [],
-        ["host-1", "unknown"],
+        ["R5C", "unknown"],
     ),
     ("tables", "tables", "tables", results.TablesResult(tables=(TABLE,)), [], ["sm8450", "litert-xnnpack-any-t1-fp32"]),
     (
@@ -132,7 +132,7 @@ CASES: list[tuple[str, str, str, results.Result, list[str], list[str]]] = [
         "tables_calibrate",
         results.CalibrateResult(
             table=Path("c.csv"), rows=1, loo_mape=2.1, in_sample_mape=1.2,
-            networks=(results.CalibrationFit(name="b0", measured_ms=200.0, fitted_ms=201.0, left_out_ms=205.0),),
+            networks=(results.CalibrationFit(name="b0", measured_ms=200.0, left_out_ms=205.0),),
         ),
         ["--device", "phone", "--rows", "r.csv"],
         ["2.10 % leave one out", "205.0"],

@@ -96,7 +96,7 @@ def _fit(samples: Sequence[Sample], us: Floats, basis: Callable[[Sample], Floats
 
 def _solve(design: Floats, us: Floats) -> Floats:
     """Non-negative coefficients, least squares of predicted / measured - 1 with a small ridge."""
-    from sklearn.linear_model import LinearRegression  # type: ignore[import-untyped]
+    from sklearn.linear_model import LinearRegression
 
     relative = design / us[:, None]
     scale = relative.max(axis=0)
