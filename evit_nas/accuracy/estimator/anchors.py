@@ -71,13 +71,8 @@ class Curve:
 
     def locate(self, networks: Parts) -> AxisPoint:
         """Where networks stand. Above the last anchor nothing is earned; below the first the line goes on."""
-        by_part = np.stack(
-            [
-                _on_axis(networks.log_size[:, part], self.knots[:, part], self.axis)
-                for part in range(self.knots.shape[1])
-            ],
-            axis=1,
-        )
+        columns = zip(networks.log_size.T, self.knots.T, strict=True)
+        by_part = np.stack([_on_axis(size, knots, self.axis) for size, knots in columns], axis=1)
         mean = by_part.mean(axis=1)
         low, high = (mean + by_part.min(axis=1)) / 2, (mean + by_part.max(axis=1)) / 2
         return AxisPoint(mean=mean, low=low, high=high, by_part=by_part)
@@ -128,7 +123,7 @@ def read_ablation() -> dict[tuple[bool, bool], float]:
 def convention_of(anchors: list[Anchor]) -> Convention:
     """The conventions of a source, read off its networks and its rows of today."""
     head = named_arch(anchors[0].network).head
-    today = [a for a in anchors if a.origin == "readme-2025-09"][0]
+    today = next(a for a in anchors if a.origin == "readme-2025-09")
     aspect = today.width / today.height
     side = float(np.sqrt(today.height * today.width / aspect))
     expand = (head.final_expand or 0) if isinstance(head, SegHead) else 0

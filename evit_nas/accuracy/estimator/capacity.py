@@ -2,8 +2,8 @@
 
 The additive terms of a block are parameters at the convention of the official family: expand ratio at most 4, kernel 3,
 heads at most width / head_dim, one scale. Spending more there changes nothing; spending less is counted. Blocks do not
-know their stage, but their pixels do: parameters weighted by (1, px, px^2, ...) are moments over the strides of the network,
-and the strides are known, so `parts` solves for the share of each.
+know their stage, but their pixels do: parameters weighted by (1, px, px^2, ...) are moments over the strides of the
+network, and the strides are known, so `parts` solves for the share of each.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from evit_nas.graph.blocks import (
 
 Floats = NDArray[np.float64]
 
-PARTS = ("stem", "stage1", "stage2 and head body", "stage3", "stage4", "head")
+PARTS = ("stem and stage1", "stage2 and head body", "stage3", "stage4", "head")
 OFFICIAL_EXPAND = 4
 FULL_HEAD_INPUTS = 3
 
@@ -137,8 +137,7 @@ def parts(sums: Floats, resolutions: Floats) -> Parts:
     plain, deep, msa = split(_PLAIN, _PLAIN_STRIDES), split(_DEEP, _DEEP_STRIDES), split(_MSA, _MSA_STRIDES)
     sizes = np.stack(
         [
-            sums[:, _STEM],
-            plain[:, 0],
+            sums[:, _STEM] + plain[:, 0],
             plain[:, 1] + plain[:, 2],
             deep[:, 0] + msa[:, 2],
             deep[:, 1] + msa[:, 3],

@@ -38,8 +38,8 @@ class PublishedEstimator:
     that lack them; for the other two sources that is a transfer.
 
     Mean absolute error, leaving one network out (all its resolutions together, everything fitted again): Cityscapes
-    0.38 points (B0 +0.5, B1 -0.1, B2 +0.0, B3 -0.8: above the largest anchor nothing is earned), ADE20K 1.54
-    (-1.0, +0.4, -3.2), ImageNet 0.62 (+0.9, -0.3, +0.2, -1.2). `loo_error` holds it.
+    0.37 points (B0 +0.5, B1 -0.1, B2 +0.0, B3 -0.8: above the largest anchor nothing is earned), ADE20K 1.52
+    (-1.0, +0.4, -3.2), ImageNet 0.71 (+1.1, -0.3, +0.2, -1.2). `loo_error` holds it.
 
     The 90 % interval is made of those residuals and widens away from the anchors (uncertainty.band); four networks
     cannot calibrate it, so its rate is the largest residual seen.
@@ -76,7 +76,7 @@ class PublishedEstimator:
         return self._evaluate(parts(sums, resolutions), resolutions)
 
     def estimate(self, arch: ArchConfig, resolution: Resolution) -> AccuracyEstimate:
-        """Estimate of one network in percent, with its departures from the evidence. Raises InputError on a wrong task."""
+        """Estimate of one network in percent, with its departures from the evidence. InputError on a wrong task."""
         self._check_task(arch)
         sums = self.terms([placed.block for placed in layout(arch, resolution)])[None]
         inputs = np.array([resolution], dtype=np.float64)
