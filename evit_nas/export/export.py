@@ -18,7 +18,7 @@ from evit_nas.graph.lowering import OURS, Lowering
 from evit_nas.model.checkpoint import Checkpoint, load_weights, save_checkpoint
 from evit_nas.model.description import Description, Normalisation, Output, pack
 from evit_nas.model.efficientvit import EfficientViT, build, randomise
-from evit_nas.model.seal import PLACEHOLDER, SEAL_ENTRY, seal
+from evit_nas.seal import PLACEHOLDER, SEAL_ENTRY, seal
 from evit_nas.space.arch import ArchConfig, Resolution, check_resolution
 
 Format = Literal["tflite", "onnx", "pt"]

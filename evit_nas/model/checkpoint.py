@@ -16,8 +16,9 @@ from torch import nn
 
 from evit_nas.errors import CheckpointError, InputError
 from evit_nas.files import write_bytes
-from evit_nas.model.description import PREFIX, Description, described, pack, parse
+from evit_nas.model.description import Description, described, pack, parse
 from evit_nas.model.formats import read_raw, safetensors_bytes, zip_bytes
+from evit_nas.seal import PREFIX
 from evit_nas.space.arch import ArchConfig, Resolution, Upsample
 
 CHECKSUM = PREFIX + "checksum"

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from evit_nas import __version__
 from evit_nas.errors import InputError
+from evit_nas.seal import PREFIX
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.space.yaml_io import arch_from_yaml, arch_to_yaml
 
-PREFIX = "evit_nas."  # of every entry's name, so that a file of this tool is known by any one of them
 FORMAT = "1"
 OUTPUTS: tuple[Output, ...] = ("logits", "resized", "argmax")
 Output = Literal["logits", "resized", "argmax"]

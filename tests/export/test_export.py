@@ -17,7 +17,7 @@ from evit_nas.graph.lowering import AUTHORS, Lowering, strip_schedule
 from evit_nas.model.checkpoint import read_checkpoint, save_checkpoint, with_classes
 from evit_nas.model.description import Description, Normalisation, parse
 from evit_nas.model.efficientvit import build, randomise
-from evit_nas.model.seal import check_seal
+from evit_nas.seal import check_seal
 from evit_nas.space.arch import (
     ArchConfig,
     BlockConfig,

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evit_nas.errors import InputError
-from evit_nas.model.description import PREFIX, Description, Normalisation, described, pack, parse
+from evit_nas.model.description import Description, Normalisation, described, pack, parse
+from evit_nas.seal import PREFIX
 from evit_nas.space.arch import named_arch
 
 FULL = Description(

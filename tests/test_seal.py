@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evit_nas.errors import InputError
-from evit_nas.model.seal import PLACEHOLDER, SEAL_ENTRY, check_seal, seal
+from evit_nas.seal import PLACEHOLDER, SEAL_ENTRY, check_seal, seal
 
 CONTENT = b"head " + SEAL_ENTRY.encode() + b"=" + PLACEHOLDER.encode() + b" weights " + bytes(range(200))
 
