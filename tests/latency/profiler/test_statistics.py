@@ -1,0 +1,38 @@
+"""Medians of whole microseconds are interpolated; intervals hold what they promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evit_nas.latency.profiler.statistics import centre_of, centre_of_ticks
+
+
+@pytest.mark.parametrize("true_us", [3.2, 7.5, 40.9])
+def test_truncated_ticks_give_the_true_median_back(true_us: float) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.8, 4000)
+    centre = centre_of_ticks(np.floor(true_us + noise), truncated=True)
+    assert centre.median == pytest.approx(true_us, abs=0.08)
+    assert centre.low < true_us < centre.high
+
+
+def test_untruncated_ticks_have_no_offset() -> None:
+    centre = centre_of_ticks(np.array([9.0, 10.0, 10.0, 11.0]), truncated=False)
+    assert centre.median == pytest.approx(10.0)
+
+
+def test_a_time_below_one_tick_is_never_zero() -> None:
+    centre = centre_of_ticks(np.zeros(10), truncated=True)
+    assert 0 < centre.low <= centre.median <= centre.high < 1
+
+
+def test_outliers_do_not_move_the_median() -> None:
+    samples = np.array([100.0] * 15 + [5000.0] * 5)
+    assert centre_of(samples).median == 100.0
+
+
+def test_the_interval_of_the_median_covers_it_95_percent_of_the_time() -> None:
+    random = np.random.default_rng(1)
+    centres = [centre_of(random.normal(100, 5, 25)) for _ in range(400)]
+    share = np.mean([centre.low <= 100 <= centre.high for centre in centres])
+    assert 0.92 <= share <= 0.99
