@@ -29,6 +29,7 @@ T = TypeVar("T")
 CANARY_LIMIT = 0.05
 CANARY_SECONDS = 0.02
 ATTEMPTS = 12
+LONGEST_S = 30.0  # no further attempt after so long
 SETTLING_LOOKS = 9
 STABLE_LOOKS = 4
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
@@ -56,10 +57,10 @@ class Canary:
     off_level: list[float] = field(default_factory=list)
 
     def settle(self) -> None:
-        """Set the reference as the median of some looks, undisturbed ones if there are any."""
+        """Set the reference as the lower quartile of some looks, undisturbed ones if there are any."""
         looks = [(self._time(), self.device.disturbance()) for _ in range(SETTLING_LOOKS)]
         calm = [time_us for time_us, problem in looks if not problem]
-        self.reference_us = float(np.median(calm or [time_us for time_us, _ in looks]))
+        self.reference_us = float(np.quantile(calm or [time_us for time_us, _ in looks], 0.25))
 
     def look(self) -> float:
         """Time of the reference model now over `reference_us`."""
@@ -100,7 +101,7 @@ class Round(Generic[T]):
 
 def calm_round(canary: Canary, work: Callable[[], T], *, attempts: int = ATTEMPTS) -> Round[T]:
     """Repeat `work` until a round counts. After `attempts` the last one is given with its `problem`."""
-    pause = FIRST_PAUSE_S
+    pause, started = FIRST_PAUSE_S, time.monotonic()
     for attempt in range(attempts):
         before = canary.last
         value = work()
@@ -111,11 +112,10 @@ def calm_round(canary: Canary, work: Callable[[], T], *, attempts: int = ATTEMPT
             problem = f"the reference model took {after:.2f} times its first time"
             canary.missed(after)
         done = Round(value=value, canary=(before + after) / 2, thrown_away=attempt, problem=problem)
-        if not problem:
-            return done
-        if attempt + 1 < attempts:
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+        if not problem or time.monotonic() - started > LONGEST_S:
+            break
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
     return done
 
 
@@ -161,7 +161,7 @@ def time_network(
 
         done.append(calm_round(canary, work))
         runs += counted[-1]
-        middle, half = _over_rounds([item.value.median for item in done])
+        middle, half = _over_rounds([item.value for item in done])
         if len(done) >= rounds[0] and half / middle <= width:
             break
     return Timing(
@@ -175,18 +175,22 @@ def time_network(
     )
 
 
-# 97.5 % quantiles of Student's t by degrees of freedom; from 10 on the normal one is close enough
-_STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
+# 97.5 % quantiles of Student's t by degrees of freedom from 2; from 10 on the normal one is close enough
+_STUDENT = (4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 
 
-def _over_rounds(medians: list[float]) -> tuple[float, float]:
-    """Median of the rounds and the half width of its 95 % interval."""
+def _over_rounds(rounds: list[Centre]) -> tuple[float, float]:
+    """Median of the rounds and the half width of its 95 % interval, which is never less than that within a round."""
+    medians = [centre.median for centre in rounds]
     middle = float(np.median(medians))
-    if len(medians) < 2:
-        return middle, middle / 2
+    within = float(np.mean([(centre.high - centre.low) / 2 for centre in rounds])) / len(rounds) ** 0.5
     freedom = len(medians) - 1
-    quantile = _STUDENT[freedom - 1] if freedom <= len(_STUDENT) else 1.96
-    return middle, float(quantile * np.std(medians, ddof=1) / np.sqrt(len(medians)))
+    if freedom == 0:
+        return middle, within
+    if freedom == 1:  # Student's quantile for it says nothing; the other round is a fair guess
+        return middle, max(within, abs(medians[1] - medians[0]))
+    quantile = _STUDENT[freedom - 2] if freedom - 2 < len(_STUDENT) else 1.96
+    return middle, max(within, float(quantile * np.std(medians, ddof=1) / np.sqrt(len(medians))))
 
 
 def event_centre(event: KernelEvent) -> Centre:

@@ -79,9 +79,9 @@ def _member_text(arch: ArchConfig, resolution: Resolution) -> str:
 
 
 def _to_fields(row: NetworkMeasurement) -> tuple[str, ...]:
-    times = (repr(round(value, 6)) for value in (row.latency_ms, row.low_ms, row.high_ms))
+    times = (repr(round(float(value), 6)) for value in (row.latency_ms, row.low_ms, row.high_ms))
     member = _member_text(row.arch, row.resolution)
-    fields = (member, *times, str(row.runs), repr(round(row.canary, 4)), row.measured_at, row.provenance)
+    fields = (member, *times, str(row.runs), repr(round(float(row.canary), 4)), row.measured_at, row.provenance)
     _from_fields(fields, "new row")
     return fields
 

@@ -119,9 +119,9 @@ def to_fields(row: Measurement) -> tuple[str, ...]:
     fields = (
         row.signature.key,
         str(row.timings),
-        *(repr(round(value, 4)) for value in (row.median_us, row.low_us, row.high_us)),
+        *(repr(round(float(value), 4)) for value in (row.median_us, row.low_us, row.high_us)),
         str(row.repeats),
-        repr(round(row.canary, 4)),
+        repr(round(float(row.canary), 4)),
         row.measured_at,
         row.provenance,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,10 @@ from evit_nas.tflite.runtime import KernelEvent, Session, open_session, runtime_
 
 WARMUP = 1
 MAX_RUNS = 2000
-MIN_OCCUPANCY = 0.96  # CPU time over wall time of a timed stretch: below, the thread had to wait for its core
-MAX_STEAL = 0.02  # share of the time that the hypervisor gave to somebody else
+STRETCH_S = 0.05
+MAX_LOST = 0.03  # share of a stretch that the thread may wait for its core
+STAT_TICK_S = 0.01  # what /proc/stat counts in
+MAX_BAD_STRETCHES = 4
 
 
 class HostDevice:
@@ -42,20 +44,20 @@ class HostDevice:
         )
 
     def profile(self, model: bytes, *, seconds: float, min_runs: int) -> tuple[KernelEvent, ...]:
-        with self._pinned(), Session(model, threads=self.threads, profile=True) as session, self._watched():
+        with self._pinned(), Session(model, threads=self.threads, profile=True) as session:
             first = session.profile(1, warmup=WARMUP)
-            more = _runs(sum(float(event.samples_us[0]) for event in first), seconds, min_runs) - 1
-            rest = session.profile(more, warmup=0)
-        return tuple(
-            replace(event, samples_us=np.concatenate([event.samples_us, later.samples_us]))
-            for event, later in zip(first, rest, strict=True)
-        )
+            run_us = sum(float(event.samples_us[0]) for event in first)
+
+            def stretch(runs: int) -> Floats:
+                return np.stack([event.samples_us for event in session.profile(runs, warmup=0)], axis=1)
+
+            samples = self._undisturbed(stretch, run_us, seconds, min_runs)
+        return tuple(replace(event, samples_us=samples[:, i]) for i, event in enumerate(first))
 
     def time_us(self, model: bytes, *, seconds: float, min_runs: int) -> Floats:
-        with self._pinned(), open_session(model, threads=self.threads) as session, self._watched():
-            first = session.time_us(1, warmup=WARMUP)
-            more = _runs(float(first[0]), seconds, min_runs) - 1
-            return np.concatenate([first, session.time_us(more, warmup=0)])
+        with self._pinned(), open_session(model, threads=self.threads) as session:
+            run_us = float(session.time_us(1, warmup=WARMUP)[0])
+            return self._undisturbed(lambda runs: session.time_us(runs, warmup=0), run_us, seconds, min_runs)
 
     def disturbance(self) -> str:
         return self._disturbance
@@ -73,22 +75,38 @@ class HostDevice:
         finally:
             os.sched_setaffinity(0, before)
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        steal, cpu, wall = _steal_s(self.cores), time.thread_time(), time.perf_counter()
-        yield
-        wall = time.perf_counter() - wall
-        occupancy = (time.thread_time() - cpu) / wall
-        stolen = (_steal_s(self.cores) - steal) / (wall * len(self.cores))
+    def _undisturbed(self, stretch: Callable[[int], Floats], run_us: float, seconds: float, min_runs: int) -> Floats:
+        """Samples (runs, ...) of short stretches of runs, those left out in which the core was taken away.
+
+        With too few good stretches all are given, and `disturbance` says why they are doubtful.
+        """
+        wanted = int(np.clip(seconds * 1e6 / max(run_us, 1.0), min_runs, MAX_RUNS))
+        at_once = int(np.clip(STRETCH_S * 1e6 / max(run_us, 1.0), 1, wanted))
+        good: list[Floats] = []
+        bad: list[Floats] = []
+        problem = ""
+        while sum(map(len, good)) < wanted:
+            samples, trouble = self._watched(stretch, at_once)
+            (bad if trouble else good).append(samples)
+            problem = trouble or problem
+            if len(bad) > MAX_BAD_STRETCHES and len(bad) > len(good):
+                self._disturbance = problem
+                return np.concatenate([*good, *bad])
         self._disturbance = ""
-        if self.threads == 1 and occupancy < MIN_OCCUPANCY:
-            self._disturbance = f"the core was taken away {1 - occupancy:.0%} of the time"
-        elif stolen > max(MAX_STEAL, 0.015 / wall):  # /proc/stat counts in steps of 10 ms
-            self._disturbance = f"the hypervisor took {stolen:.0%} of the time"
+        return np.concatenate(good)
 
-
-def _runs(run_us: float, seconds: float, min_runs: int) -> int:
-    return int(np.clip(seconds * 1e6 / max(run_us, 1.0), min_runs, MAX_RUNS))
+    def _watched(self, stretch: Callable[[int], Floats], runs: int) -> tuple[Floats, str]:
+        """Samples of a stretch and what disturbed it, "" if nothing did."""
+        steal, cpu, wall = _steal_s(self.cores), time.thread_time(), time.perf_counter()
+        samples = stretch(runs)
+        wall = time.perf_counter() - wall
+        waited = wall - (time.thread_time() - cpu)
+        stolen = (_steal_s(self.cores) - steal) / len(self.cores)
+        if self.threads == 1 and waited > MAX_LOST * wall:
+            return samples, f"the core was taken away {waited / wall:.0%} of the time"
+        if stolen > max(MAX_LOST * wall, 1.5 * STAT_TICK_S):
+            return samples, f"the hypervisor took {stolen / wall:.0%} of the time"
+        return samples, ""
 
 
 def _quietest_cores(threads: int) -> tuple[int, ...]:
