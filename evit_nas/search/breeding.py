@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CROSSOVER_SHARE = 0.9
 STEP_SHARE = 0.5  # of mutations: to the neighbouring choice; the others to any
-BEST_SHARE = 0.3
 ATTEMPTS = 24
+MOST_DRAWS = 50  # of twice the size of the space: a given member stays unseen with probability e^-100
 
 
 def choice_counts(space: SearchSpace) -> NDArray[np.int32]:
@@ -40,6 +40,7 @@ class Breeder:
     space: SearchSpace
     seed: int
     seen: set[bytes] = field(default_factory=set)
+    idle: bool = False  # the trial's row is given: answer without a child
 
     def __post_init__(self) -> None:
         self.counts = choice_counts(self.space)
@@ -53,9 +54,19 @@ class Breeder:
         self._strangers: list[Row] = []
 
     def first(self, seeds: Rows, count: int) -> list[Row]:
-        """The first generation: the seeds, then random members, all different."""
+        """The seeds, then random members, all different: `count`, or half of it beside many seeds."""
         drawn = self.space.sample_rows(self.seed, 4 * count)
-        return self._fresh([*self.space.canonical(seeds), *drawn])[:count]
+        return self._fresh([*self.space.canonical(seeds), *drawn])[: max(count, len(seeds) + count // 2)]
+
+    def everyone(self, seeds: Rows) -> list[Row]:
+        """Every member of a small space: the seeds, then draws until none is missing."""
+        size = self.space.size()
+        found = self._fresh(self.space.canonical(seeds))
+        for draw in range(MOST_DRAWS):
+            if len(found) == size:
+                break
+            found = self._fresh([*found, *self.space.sample_rows(self.seed + draw, 2 * size)])
+        return found
 
     def _fresh(self, rows: Iterable[Row]) -> list[Row]:
         different: dict[bytes, Row] = {}
@@ -67,7 +78,9 @@ class Breeder:
     def __call__(
         self, study: Study, search_space: dict[str, BaseDistribution], parents: list[FrozenTrial]
     ) -> dict[str, Any]:
-        child = self.child(self._mate(parents), self._tournament(parents))
+        if self.idle:
+            return {}
+        child = self.child(self._tournament(parents), self._tournament(parents))
         self.seen.add(child.tobytes())
         return self.packing.pack(child)
 
@@ -106,14 +119,6 @@ class Breeder:
         mutated = row.copy()
         mutated[hit] = np.where(self._rng.random(len(hit)) < STEP_SHARE, near, anywhere)
         return mutated
-
-    def _mate(self, parents: Sequence[FrozenTrial]) -> Row:
-        """Sometimes one of the feasible parents with the best metric: the end of the front that the budget is for."""
-        within = [trial for trial in parents if not _over_budget(trial)]
-        if not within or self._rng.random() >= BEST_SHARE:
-            return self._tournament(parents)
-        best = sorted(within, key=lambda trial: -trial.values[0])[: max(1, len(within) // 10)]
-        return self.packing.unpack(best[int(self._rng.integers(len(best)))].params)
 
     def _tournament(self, parents: Sequence[FrozenTrial]) -> Row:
         a, b = (parents[i] for i in self._rng.integers(0, len(parents), 2))

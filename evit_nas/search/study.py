@@ -99,7 +99,7 @@ def run_study(
     search = _Search(space, score, budget_ms, seed, population, storage)
     empty = np.empty((0, len(space.dimensions)), dtype=np.int32)
     search.prepare(seeds if seeds is not None else empty, trials)
-    while search.evaluated < trials:
+    while search.evaluated < min(trials, space.size()):
         generation = search.advance(trials - search.evaluated, finished)
         if generation is None:
             break
@@ -127,6 +127,7 @@ class _Search:
             parameter.name: IntDistribution(0, parameter.size - 1) for parameter in self.breeder.packing.parameters
         }
         self.first_number = 0
+        self.waiting: list[Row] = []
         self.study_s = 0.0
         self.asked = 0
 
@@ -135,13 +136,14 @@ class _Search:
         return len(self.known)
 
     def prepare(self, seeds: Rows, trials: int) -> None:
-        """Enqueue the first generation, or adopt the trials of a study that goes on from a storage."""
+        """Choose the first generation, or adopt the trials of a study that goes on from a storage."""
         start = time.perf_counter()
         if self.study.trials:
             self._adopt()
+        elif self.space.size() <= trials:
+            self.waiting = self.breeder.everyone(seeds)
         else:
-            for row in self.breeder.first(seeds, min(self.population, trials)):
-                self.study.enqueue_trial(self.packing.pack(row))
+            self.waiting = self.breeder.first(seeds, self.population)
         self.study_s += time.perf_counter() - start
 
     def _adopt(self) -> None:
@@ -160,7 +162,11 @@ class _Search:
         start = time.perf_counter()
         number = len(self.done)
         self.breeder.start(self.first_number + number)
-        trials = [self.study.ask(self.distributions) for _ in range(min(self.population, left))]
+        count = min(self.population, left)
+        given, self.waiting = self.waiting[:count], self.waiting[count:]
+        for row in given:
+            self.study.enqueue_trial(self.packing.pack(row))
+        trials = [self._ask(enqueued=i < len(given)) for i in range(count)]
         rows = self.space.canonical(np.array([self.packing.unpack(trial.params) for trial in trials]))
         fresh = self._fresh(rows)
         self.study_s += time.perf_counter() - start
@@ -173,6 +179,16 @@ class _Search:
         self.asked += len(trials)
         self.study_s += time.perf_counter() - start
         return self.done[-1] if len(fresh) else None
+
+    def _ask(self, *, enqueued: bool) -> Trial:
+        trial = self.study.ask(self.distributions)
+        if enqueued:
+            # Optuna counts a trial to a generation only when its sampler is asked, which enqueued trials never need;
+            # without this the first generation, seeds included, would be no one's parents.
+            self.breeder.idle = True
+            _ = trial.relative_params
+            self.breeder.idle = False
+        return trial
 
     def _fresh(self, rows: Iterable[Row]) -> Rows:
         """Rows (n, D) never scored, each once."""
