@@ -17,7 +17,7 @@ import yaml
 
 from evit_nas.errors import InputError
 
-MAX_CHARS = 262_144
+MAX_CHARS = 65_536
 MAX_DEPTH = 12
 _MAX_DIGITS = 15
 

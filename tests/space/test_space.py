@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evit_nas.errors import InputError
-from evit_nas.space.arch import MsaConfig, SegHead, named_arch
+from evit_nas.space.arch import named_arch
 from evit_nas.space.space import Candidate, SearchSpace, load_space, shipped_spaces
 
 MEMBERS = {
@@ -58,55 +58,6 @@ def test_a_member_takes_the_space_s_classes() -> None:
         load_space("efficientvit-seg-small").member("b10")
 
 
-def _b1_with(**changes: Any) -> Any:
-    arch = named_arch("b1")
-    return replace(arch, **changes)
-
-
-def test_reasons() -> None:
-    space, size = load_space(), (512, 1024)
-    b1 = named_arch("b1")
-    stage3 = b1.stages[2]
-    wide = replace(stage3, width=72)
-    scaled = replace(stage3, blocks=(replace(stage3.blocks[0], msa=MsaConfig(scales=(7,))), *stage3.blocks[1:]))
-    first = replace(b1.stages[0], blocks=(replace(b1.stages[0].blocks[0], msa=MsaConfig()),))
-    deep = replace(stage3, blocks=stage3.blocks * 5)
-    cases = [
-        (b1, (500, 1000), "resolution is [500, 1000]; the space has [256, 512]"),
-        (named_arch("b1-cls"), size, "it is a network for cls; the space is for seg"),
-        (named_arch("b1-ade20k"), size, "it has 150 classes; the space has 19"),
-        (_b1_with(stages=(*b1.stages[:2], wide, b1.stages[3])), size, "stage3.width is 72; the space has 64"),
-        (_b1_with(stages=(*b1.stages[:2], deep, b1.stages[3])), size, "stage3.depth is 15; the space has 1, 2"),
-        (_b1_with(stages=(*b1.stages[:2], scaled, b1.stages[3])), size, "stage3.block1.scales is [7]"),
-        (_b1_with(stages=(first, *b1.stages[1:])), size, "stage1.block1.msa is true; the space has no such"),
-        (_b1_with(head=SegHead(classes=19, width=64, stride=16)), size, "stride 16 does not go with inputs [4, 3, 2]"),
-        (_b1_with(head_dim=24), size, "head_dim is 24; the space has 16, 32"),
-        (
-            _b1_with(head_dim=32, stages=(*b1.stages[:2], replace(stage3, width=80), b1.stages[3])),
-            size,
-            "the widths of stages 2, 3 are not multiples of head_dim 32",
-        ),
-    ]
-    for arch, resolution, reason in cases:
-        found = space.contains(arch, resolution)
-        assert found is not None
-        assert reason in found
-        with pytest.raises(InputError, match="not a member of efficientvit-seg"):
-            space.encode([Candidate(arch, resolution)])
-
-
-def test_membership_ignores_what_does_not_count() -> None:
-    """eps always; the head dim of a network without attention; the block of a head of depth 0."""
-    space = load_space()
-    b1 = named_arch("b1")
-    plain = [replace(stage, blocks=tuple(replace(block, msa=None) for block in stage.blocks)) for stage in b1.stages]
-    head = SegHead(classes=19, width=64, depth=0, kernel=7, expand=1)
-    bare = replace(b1, stages=tuple(plain), head=head, head_dim=24)
-    assert space.contains(bare, (512, 1024)) is None
-    again = space.decode(space.encode([Candidate(bare, (512, 1024))]))[0].arch
-    assert again == replace(bare, head=SegHead(classes=19, width=64, depth=0), head_dim=16, eps=1e-6)
-
-
 def test_neighbours_of_a_tiny_space(base: Make, space_of: Parse) -> None:
     space = space_of(
         base(
@@ -135,28 +86,6 @@ def test_neighbours_are_symmetric_where_nothing_appears(name: str) -> None:
         changed = space.encode([other])
         if np.array_equal(space.active(row), space.active(changed)):
             assert start in space.neighbours(other)
-
-
-@pytest.mark.parametrize("name", MEMBERS)
-def test_extremes(name: str) -> None:
-    space = load_space(name)
-    small, large = space.smallest(), space.largest()
-    for candidate in (small, large):
-        assert space.contains(candidate.arch, candidate.resolution) is None
-    assert small.resolution == min(space.resolutions)
-    assert large.resolution == max(space.resolutions)
-    assert all(block.msa is None for stage in small.arch.stages for block in stage.blocks)
-    assert all(block.msa == MsaConfig(scales=(3, 5), heads_ratio=1.5) for block in large.arch.stages[1].blocks)
-    for candidate in space.sample(0, 200):
-        for low, own, high in zip(small.arch.stages, candidate.arch.stages, large.arch.stages, strict=True):
-            assert low.width <= own.width <= high.width
-            assert len(low.blocks) <= len(own.blocks) <= len(high.blocks)
-
-
-def test_extremes_with_a_head_dim_that_needs_wider_stages(base: Make, space_of: Parse) -> None:
-    space = space_of(base(head_dim=[16, 24], stage3={"width": [48, 64]}, stage4={"width": [48, 64, 128]}))
-    assert (space.smallest().arch.head_dim, space.smallest().arch.stages[3].width) == (16, 48)
-    assert (space.largest().arch.head_dim, space.largest().arch.stages[3].width) == (16, 128)
 
 
 def test_unknown_names_and_files(tmp_path: Path) -> None:
