@@ -49,7 +49,7 @@ class Effort:
 
 QUICK = Effort(networks=60, large_networks=0, max_macs=5e9, rounds=1, round_seconds=0.1, min_runs=3, limit_seconds=50)
 FULL = Effort(
-    networks=280, large_networks=8, max_macs=20e9, rounds=2, round_seconds=0.25, min_runs=4, limit_seconds=840
+    networks=320, large_networks=8, max_macs=20e9, rounds=1, round_seconds=0.15, min_runs=3, limit_seconds=840
 )
 
 
