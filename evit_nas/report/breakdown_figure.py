@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from matplotlib.figure import Figure
 
@@ -12,16 +12,20 @@ from evit_nas.report.run_data import Breakdown
 _NAMED_SHARE = 0.05  # segments from this share of the longest bar carry their milliseconds
 
 
+_ORDER = ("stem", "stage1", "stage2", "stage3", "stage4", "head")  # as a reader expects them; the head runs in between
+
+
 def draw_breakdown(breakdowns: Sequence[Breakdown]) -> Figure:
     """Stacked bars of predicted milliseconds, the first network on top."""
-    stages = list(dict.fromkeys(stage for b in breakdowns for stage, _ in b.parts))
+    stages = _in_order({stage: None for b in breakdowns for stage, _ in b.parts})
     colours = {stage: style.STAGES[number % len(style.STAGES)] for number, stage in enumerate(stages)}
     longest = max(sum(ms for _, ms in b.parts) for b in breakdowns)
     figure = Figure(figsize=(9.0, 1.7 + 0.42 * len(breakdowns)), layout="constrained")
     axes = figure.add_subplot()
     for row, breakdown in enumerate(breakdowns):
         begin = 0.0
-        for stage, ms in breakdown.parts:
+        parts = dict(breakdown.parts)
+        for stage, ms in ((stage, parts[stage]) for stage in stages if stage in parts):
             axes.barh(row, ms, left=begin, height=0.62, color=colours[stage], edgecolor="white", linewidth=0.8)
             if ms >= _NAMED_SHARE * longest:
                 axes.text(
@@ -46,3 +50,8 @@ def draw_breakdown(breakdowns: Sequence[Breakdown]) -> Figure:
     handles = [axes.barh(0, 0, color=colour, label=stage) for stage, colour in colours.items()]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(stages), frameon=False, fontsize=9)
     return figure
+
+
+def _in_order(stages: Iterable[str]) -> list[str]:
+    """Known stages in their order, then any other."""
+    return sorted(stages, key=lambda stage: _ORDER.index(stage) if stage in _ORDER else len(_ORDER))

@@ -22,8 +22,8 @@ from evit_nas.report.run_data import Reference, RunData, Winner
 Axis = Literal["macs", "latency"]
 Floats = NDArray[np.float64]
 
-_MARGIN = 3.0  # percentage points above the best and below the worst mark
-_CLOUD_SHOWN = 0.02  # lower quantile of the cloud that may fall off the figure
+_MARGIN = 1.5  # percentage points above the best mark and below the bottom of the cloud
+_CLOUD_BELOW = 0.12  # share of the cloud within the budget that may fall off the figure, to show the front large
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +45,7 @@ class ParetoInfo:
     metric: str
     title: str
     budget_ms: float
+    bottom: float  # lower end of y; a mark below it is drawn on the edge, with its value
     within: Floats  # (N, 2): x and value of networks within the budget
     beyond: Floats  # (M, 2): of the others
     front: Floats  # (K, 2): x and lower bound, x rising
@@ -66,6 +67,7 @@ def pareto_info(run: RunData, axis: Axis) -> ParetoInfo:
         metric=style.metric_name(manifest.metric),
         title=f"{manifest.device}, budget {manifest.budget_ms:g} ms, {manifest.evaluated} networks evaluated",
         budget_ms=manifest.budget_ms,
+        bottom=_bottom(evaluated.value[within], run.winners),
         within=points[within],
         beyond=points[~within],
         front=staircase(x[within], evaluated.low[within]),
@@ -74,6 +76,11 @@ def pareto_info(run: RunData, axis: Axis) -> ParetoInfo:
         estimated=_reference_marks(run.references, "estimated", axis),
         verified=tuple(Mark(label="", x=w.verified_ms or 0.0, y=w.value) for w in verified),
     )
+
+
+def _bottom(values: Floats, winners: tuple[Winner, ...]) -> float:
+    shown = [float(np.quantile(values, _CLOUD_BELOW))] if len(values) else [w.value for w in winners]
+    return min(shown, default=0.0) - _MARGIN
 
 
 def staircase(x: Floats, y: Floats) -> Floats:
@@ -148,13 +155,13 @@ def _draw_cloud(axes: Axes, info: ParetoInfo) -> None:
         axes.axvline(info.budget_ms, color=style.BUDGET, linestyle="--", linewidth=1.4, zorder=3)
         axes.annotate(
             f"budget {info.budget_ms:g} ms",
-            (info.budget_ms, 1.0),
+            (info.budget_ms, 0.0),
             xycoords=("data", "axes fraction"),
-            xytext=(-5, -6),
+            xytext=(-4, 8),
             textcoords="offset points",
             rotation=90,
             ha="right",
-            va="top",
+            va="bottom",
             color=style.BUDGET,
             fontsize=9,
         )
@@ -170,10 +177,14 @@ def _draw_marks(axes: Axes, info: ParetoInfo) -> None:
     for marks, name, look in groups:
         if not marks:
             continue
-        x, y = [m.x for m in marks], [m.y for m in marks]
         for mark in marks:
             _draw_interval(axes, mark)
-        axes.plot(x, y, linestyle="none", label=name, zorder=5, **look)
+        inside = [m for m in marks if m.y >= info.bottom]
+        axes.plot([m.x for m in inside], [m.y for m in inside], linestyle="none", label=name, zorder=5, **look)
+        below = [m.x for m in marks if m.y < info.bottom]
+        if below:
+            edge = look | {"marker": "v"}
+            axes.plot(below, [info.bottom] * len(below), linestyle="none", zorder=5, clip_on=False, **edge)
 
 
 def _draw_interval(axes: Axes, mark: Mark) -> None:
@@ -190,21 +201,25 @@ def _scale(axes: Axes, info: ParetoInfo) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     marks = (*info.winners, *info.published, *info.estimated)
-    bounds = [b for m in marks for b in (m.error or (m.y, m.y))] + info.front[:, 1].tolist()
-    cloud = np.concatenate([info.within, info.beyond])[:, 1]
-    if len(cloud):
-        bounds += [float(np.quantile(cloud, _CLOUD_SHOWN)), float(cloud.max())]
-    if bounds:
-        axes.set_ylim(min(bounds) - _MARGIN / 2, min(100.0, max(bounds) + _MARGIN / 2))
+    tops = [m.error[1] if m.error else m.y for m in marks] + [float(points[:, 1].max()) for points in _clouds(info)]
+    axes.set_ylim(info.bottom, min(100.0, max(tops, default=100.0) + _MARGIN))
+
+
+def _clouds(info: ParetoInfo) -> list[Floats]:
+    return [points for points in (info.within, info.beyond) if len(points)]
 
 
 def _labels(info: ParetoInfo) -> list[Label]:
     """Numbers of the best networks, then names; an official network is named once where both its marks are drawn."""
     named = {m.label: m for m in (*info.estimated, *info.published)}
-    return [
-        *(Label(text=m.label, x=m.x, y=m.y, colour=style.BEST, bold=True) for m in info.winners),
-        *(Label(text=m.label, x=m.x, y=m.y, colour=style.INK) for m in named.values()),
-    ]
+    numbers = [_label(m, info.bottom, style.BEST, bold=True) for m in info.winners]
+    return [*numbers, *(_label(m, info.bottom, style.INK) for m in named.values())]
+
+
+def _label(mark: Mark, bottom: float, colour: str, *, bold: bool = False) -> Label:
+    """The mark's name; below the figure's edge its value as well."""
+    text = mark.label if mark.y >= bottom else f"{mark.label} ({mark.y:.1f} %)"
+    return Label(text=text, x=mark.x, y=max(mark.y, bottom), colour=colour, bold=bold)
 
 
 def _bars(info: ParetoInfo) -> list[Bar]:

@@ -108,7 +108,7 @@ def make_references() -> tuple[Reference, ...]:
 @pytest.fixture
 def run() -> RunData:
     evaluated = make_evaluated()
-    parts = (("stem", 22.0), ("stage 1", 41.0), ("stage 2", 33.0), ("stage 3", 38.0), ("stage 4", 21.0), ("head", 40.0))
+    parts = (("stem", 22.0), ("stage1", 41.0), ("stage2", 33.0), ("stage3", 38.0), ("stage4", 21.0), ("head", 40.0))
     return RunData(
         manifest=make_manifest(),
         evaluated=evaluated,

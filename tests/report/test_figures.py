@@ -11,9 +11,10 @@ import pytest
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
+from evit_nas.report.breakdown_figure import draw_breakdown
 from evit_nas.report.figures import run_figures, write_figures
 from evit_nas.report.pareto_figure import Axis, draw_pareto, pareto_info, staircase
-from evit_nas.report.run_data import RunData
+from evit_nas.report.run_data import Breakdown, RunData
 
 
 def test_staircase_keeps_only_what_nothing_beats() -> None:
@@ -78,3 +79,18 @@ def test_files_are_png_and_svg_and_the_same_each_time(run: RunData, tmp_path: Pa
     assert first == second
     assert first["breakdown.png"].startswith(b"\x89PNG")
     assert b"<svg" in first["breakdown.svg"]
+
+
+def test_a_winner_far_below_stands_on_the_edge_with_its_value(run: RunData) -> None:
+    low = replace(run.winners[0], rank=9, value=20.0, low=0.0, high=40.0)
+    info = pareto_info(replace(run, winners=(*run.winners, low)), "latency")
+    axes = draw_pareto(info).axes[0]
+    assert info.bottom > 50
+    assert axes.get_ylim()[0] == info.bottom
+    assert "9 (20.0 %)" in {text.get_text() for text in axes.texts}
+
+
+def test_breakdown_names_stages_in_their_order(run: RunData) -> None:
+    mixed = Breakdown(name="#1", parts=(("stage3", 3.0), ("head", 2.0), ("stage4", 1.0), ("stem", 1.0)))
+    legend = draw_breakdown((mixed,)).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["stem", "stage3", "stage4", "head"]
