@@ -45,7 +45,7 @@ class Step:
 
 
 def fuse(graph: OpGraph, spec: RuntimeSpec | None = None) -> KernelGraph:
-    """The kernels of `graph` in execution order. Raises InputError for a runtime other than LiteRT on the CPU."""
+    """The kernels of `graph` in execution order. Raises InputError: another runtime, a quantised model."""
     spec = spec or RuntimeSpec()
     steps = trace(graph, spec)
     partitions = {step.kernel.partition for step in steps} - {-1}
@@ -57,6 +57,8 @@ def trace(graph: OpGraph, spec: RuntimeSpec | None = None) -> tuple[Step, ...]:
     spec = spec or RuntimeSpec()
     if spec.runtime != "litert" or spec.delegate not in ("xnnpack", "none"):
         raise InputError(f"runtime {spec.runtime}/{spec.delegate}: only litert/xnnpack and litert/none are modelled")
+    if any(tensor.quantized for tensor in graph.tensors.values()):
+        raise InputError("a quantised model: how the runtime fuses it is not modelled, only float32 is")
     steps: list[Step] = []
     number = 0
     for subset in partition(graph, spec.delegate == "xnnpack"):

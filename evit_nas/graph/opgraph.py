@@ -15,7 +15,20 @@ from typing import Any
 import numpy as np
 
 DTYPE_BYTES: Mapping[str, int] = MappingProxyType(
-    {"float32": 4, "float16": 2, "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1}
+    {
+        "float64": 8,
+        "float32": 4,
+        "float16": 2,
+        "int64": 8,
+        "int32": 4,
+        "int16": 2,
+        "int8": 1,
+        "uint64": 8,
+        "uint32": 4,
+        "uint16": 2,
+        "uint8": 1,
+        "bool": 1,
+    }
 )
 Scalar = int | float | str | bool
 Attrs = tuple[tuple[str, Scalar | tuple[int, ...]], ...]  # sorted by name
@@ -35,13 +48,17 @@ class Param:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tensor:
-    """A tensor of the graph. Constant where `data` or `param` is given; else an activation."""
+    """A tensor of the graph. Constant where `data` or `param` is given; else an activation.
+
+    `quantized`: the file it came from gives it a scale, which is not kept; such a graph can be looked at, not written.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
     data: np.ndarray[Any, np.dtype[Any]] | None = None
     param: Param | None = None
+    quantized: bool = False
 
     @property
     def constant(self) -> bool:

@@ -103,6 +103,8 @@ def _check_names(graph: OpGraph) -> None:
 def _tensor(tensor: Tensor, buffers: _Buffers) -> fb.TensorT:
     if tensor.dtype not in DTYPE_CODE:
         raise InputError(f"tensor {tensor.name!r}: dtype {tensor.dtype!r}, {nearest(tensor.dtype, DTYPE_CODE)}")
+    if tensor.quantized:
+        raise InputError(f"tensor {tensor.name!r} is quantised: only float models can be written")
     table = fb.TensorT()
     table.name = tensor.name
     table.shape = list(tensor.shape)
