@@ -78,6 +78,8 @@ def export_network(
     for wanted in formats:
         if wanted not in FORMATS:
             raise InputError(f"format {wanted!r}: {nearest(wanted, FORMATS)}")
+    if output != "logits" and arch.task == "cls":
+        raise InputError(f"output {output!r}: a classification network has one row of logits; valid: logits")
     network = _network(arch, weights, seed)
     description = _description(arch, check_resolution(resolution), weights, output, class_names, normalisation)
     job = _Job(network=network, description=description, resolution=resolution, converter=converter, lowering=lowering)

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from evit_nas.errors import InputError
 from evit_nas.graph.emit import emit, with_output
 from evit_nas.graph.lowering import Lowering
 from evit_nas.graph.opgraph import OpGraph
@@ -31,13 +30,11 @@ from evit_nas.tflite.writer import write
 class WithOutput(torch.nn.Module):
     """A segmentation network that ends in logits, in logits resized to the input (bilinear), or in class ids (int32).
 
-    Images [1, 3, H, W] in; [1, classes, h, w] or [1, H, W] out. Classification networks have logits alone.
+    Images [1, 3, H, W] in; [1, classes, h, w] or [1, H, W] out.
     """
 
     def __init__(self, network: EfficientViT, output: Output) -> None:
         super().__init__()
-        if output != "logits" and network.arch.task == "cls":
-            raise InputError(f"output {output!r}: a classification network has one row of logits; valid: logits")
         self.network, self.output = network, output
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,7 @@ from evit_nas.space.arch import (
     StemConfig,
     named_arch,
 )
+from evit_nas.space.space import load_space
 from evit_nas.tflite.runtime import delegate_partitions
 
 TFLITE = ("tflite",)
@@ -129,10 +130,18 @@ def test_every_lowering_answers_as_torch_does(style: str, resolution: tuple[int,
     assert result.parity["tflite"].max_rel_error < 1e-5
 
 
+@pytest.mark.parametrize("space", ["efficientvit-seg-small", "efficientvit-seg", "efficientvit-cls"])
+def test_random_members_of_the_shipped_spaces_answer_as_torch_does(space: str, tmp_path: Path) -> None:
+    for candidate in load_space(space).sample(seed=11, n=2):
+        result = export_network(candidate.arch, (64, 96), tmp_path, formats=TFLITE)
+        assert result.parity["tflite"].max_rel_error < 1e-5
+        assert delegate_partitions(result.files["tflite"]) == 1
+
+
 def test_a_classifier_is_exported_with_its_logits_alone(tmp_path: Path) -> None:
     result = export_network(named_arch("b0-cls"), (64, 64), tmp_path, formats=TFLITE)
     assert result.parity["tflite"].max_rel_error < 1e-5
-    with pytest.raises(InputError, match="valid: logits"):
+    with pytest.raises(InputError, match=r"'argmax'.*valid: logits"):
         export_network(named_arch("b0-cls"), (64, 64), tmp_path, formats=TFLITE, output="argmax")
 
 
