@@ -84,7 +84,7 @@ def _winner(winner: Winner) -> dict[str, Any]:
         "latency_high": f"{winner.latency_high_ms:.1f}",
         "macs": f"{winner.macs / 1e9:.2f}",
         "params": f"{winner.params / 1e6:.2f}",
-        "coverage": " / ".join(f"{share:.0%}" for share in shares),
+        "coverage": " / ".join(f"{100 * share:.0f}" for share in shares),
         "provenance": winner.provenance,
         "verified": winner.verification if winner.verified_ms is None else f"{winner.verified_ms:.1f} ms",
         "verified_range": _range(winner.verified_low_ms, winner.verified_high_ms),

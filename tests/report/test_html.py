@@ -54,7 +54,7 @@ def test_page_says_what_the_numbers_rest_on(run: RunData, tmp_path: Path) -> Non
         f"{best.low:.2f} to {best.high:.2f}",
         "estimate (published anchors)",
         "calibrated",
-        "70% / 25% / 5%",
+        "70 / 25 / 5",
         "stage 3 is 80 wide",
         "Not verified: no sm8450 attached",
         "evit-nas search --budget 200ms --device sm8450",
