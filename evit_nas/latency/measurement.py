@@ -34,7 +34,10 @@ class Conditions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
-    """One row of a table: the time of one kernel (or of running a graph at all, kind GRAPH)."""
+    """One row of a table: the time of one kernel (or of running a graph at all, kind GRAPH).
+
+    Times are at the speed that the machine had when the table was begun: what was timed, over `canary`.
+    """
 
     signature: KernelSignature
     timings: int  # number of timings behind the median
@@ -49,7 +52,10 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkMeasurement:
-    """A whole network timed end to end, without profiling. Kept beside the kernel rows, for the correction."""
+    """A whole network timed end to end, without profiling. Kept beside the kernel rows, for the correction.
+
+    Times are over `canary`, as in Measurement.
+    """
 
     arch: ArchConfig
     resolution: Resolution

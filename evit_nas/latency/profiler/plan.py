@@ -36,20 +36,42 @@ MAX_BATCHES = 24
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effort:
-    """How much to measure: networks up to `max_macs` and beyond it, seconds a round, seconds at most in all."""
+    """How much to measure: networks up to `max_macs`, a few from there to `large_macs`, and for how long.
+
+    Each network is timed for `round_seconds`, at least `min_runs` runs, in a session without and one with profiling.
+    """
 
     networks: int
-    large_networks: int
     max_macs: float
-    rounds: int  # unprofiled sessions of a network
+    large_networks: int
+    large_macs: float
     round_seconds: float
     min_runs: int
     limit_seconds: float
 
+    def runs(self, macs: int) -> int:
+        """Least number of runs of a network: two are enough for one that takes most of a second."""
+        return self.min_runs if macs < SLOW_MACS else min(self.min_runs, 2)
 
-QUICK = Effort(networks=60, large_networks=0, max_macs=5e9, rounds=1, round_seconds=0.1, min_runs=3, limit_seconds=50)
+
+SLOW_MACS = 5e9
+QUICK = Effort(
+    networks=60,
+    max_macs=5e9,
+    large_networks=0,
+    large_macs=5e9,
+    round_seconds=0.1,
+    min_runs=3,
+    limit_seconds=50,
+)
 FULL = Effort(
-    networks=320, large_networks=8, max_macs=20e9, rounds=1, round_seconds=0.15, min_runs=3, limit_seconds=840
+    networks=280,
+    max_macs=20e9,
+    large_networks=5,
+    large_macs=100e9,
+    round_seconds=0.15,
+    min_runs=3,
+    limit_seconds=840,
 )
 
 
@@ -59,8 +81,8 @@ def plan_members(space: SearchSpace, effort: Effort, seed: int) -> tuple[Candida
     regular = stratified_members(space, seed=seed, count=effort.networks, macs=(low, effort.max_macs))
     if not effort.large_networks:
         return regular
-    high = float(_macs(space.largest()))
-    large = stratified_members(space, seed=seed + 1, count=effort.large_networks, macs=(effort.max_macs, high * 1.01))
+    span = (effort.max_macs, effort.large_macs)
+    large = stratified_members(space, seed=seed + 1, count=effort.large_networks, macs=span)
     return _interleaved(regular, large)
 
 
@@ -141,6 +163,8 @@ def _macs(member: Candidate) -> int:
 
 def _interleaved(regular: tuple[Candidate, ...], large: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """`large` spread evenly among `regular`."""
+    if not regular:
+        return large
     places = [(i / len(regular), 0, member) for i, member in enumerate(regular)]
     places += [((i + 0.5) / len(large), 1, member) for i, member in enumerate(large)]
     return tuple(member for _, _, member in sorted(places, key=lambda place: place[:2]))

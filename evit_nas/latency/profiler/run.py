@@ -12,7 +12,7 @@ from evit_nas.graph.blocks import MBConv
 from evit_nas.graph.cost import arch_macs
 from evit_nas.graph.emit import emit, emit_block
 from evit_nas.graph.opgraph import OpGraph
-from evit_nas.latency.measurement import Measurement, NetworkMeasurement
+from evit_nas.latency.measurement import Measurement
 from evit_nas.latency.profiler.devices.base import Device
 from evit_nas.latency.profiler.plan import (
     ChooseNext,
@@ -24,13 +24,12 @@ from evit_nas.latency.profiler.plan import (
 from evit_nas.latency.profiler.protocol import (
     CANARY_LIMIT,
     Canary,
-    Timing,
     calm_round,
     event_centre,
     require_calm,
     time_network,
 )
-from evit_nas.latency.profiler.samples import GRAPH_SIGNATURE, graph_row, now, rows_of
+from evit_nas.latency.profiler.samples import GRAPH_SIGNATURE, graph_row, network_row, now, rows_of
 from evit_nas.latency.profiler.statistics import centre_of
 from evit_nas.latency.table.networks import NetworkWriter
 from evit_nas.latency.table.schema import TableProvenance
@@ -159,11 +158,9 @@ class _Run:
     def _measure_member(self, member: Candidate, max_rows: int | None) -> None:
         graph = emit(member.arch, member.resolution)
         model = write(fill_random(graph, seed=0))
-        large = arch_macs(member.arch, member.resolution) > self.effort.max_macs
-        seconds, min_runs = self.effort.round_seconds, 2 if large else self.effort.min_runs
-        rounds = 1 if large else self.effort.rounds
-        timing = time_network(self.canary, model, seconds=seconds, min_runs=min_runs, rounds=(rounds, rounds))
-        profiled = calm_round(self.canary, lambda: self.device.profile(model, seconds=seconds, min_runs=min_runs))
+        seconds, runs = self.effort.round_seconds, self.effort.runs(arch_macs(member.arch, member.resolution))
+        timing = time_network(self.canary, model, seconds=seconds, min_runs=runs, rounds=(1, 1))
+        profiled = calm_round(self.canary, lambda: self.device.profile(model, seconds=seconds, min_runs=runs))
         problem = timing.problem or profiled.problem
         if problem:
             self._skip(member, problem)
@@ -175,7 +172,7 @@ class _Run:
         for row in new[:room]:
             self.table.append(row)
         if len(new) <= room:  # else the next run measures the rest of it
-            self.networks.append(_network_row(member, timing))
+            self.networks.append(network_row(member, timing))
 
     def _skip(self, member: Candidate, problem: str) -> None:
         height, width = member.resolution
@@ -229,19 +226,6 @@ def _chosen(
         low = float(arch_macs(smallest.arch, smallest.resolution))
         options = stratified_members(space, seed=seed + 1000 + i, count=OPTIONS, macs=(low, effort.max_macs))
         yield best_option(choose_next, run.table.rows, options)
-
-
-def _network_row(member: Candidate, timing: Timing) -> NetworkMeasurement:
-    return NetworkMeasurement(
-        arch=member.arch,
-        resolution=member.resolution,
-        latency_ms=timing.latency_ms,
-        low_ms=timing.low_ms,
-        high_ms=timing.high_ms,
-        runs=timing.runs,
-        canary=timing.canary,
-        measured_at=now(),
-    )
 
 
 def _model(graph: OpGraph) -> bytes:

@@ -9,9 +9,10 @@ import numpy as np
 
 from evit_nas.graph.kernel import GRAPH_KIND, KernelSignature
 from evit_nas.graph.opgraph import OpGraph
-from evit_nas.latency.measurement import Measurement, Provenance
-from evit_nas.latency.profiler.protocol import event_centre
+from evit_nas.latency.measurement import Measurement, NetworkMeasurement, Provenance
+from evit_nas.latency.profiler.protocol import Timing, event_centre
 from evit_nas.latency.profiler.statistics import Centre
+from evit_nas.space.dimension import Candidate
 from evit_nas.tflite.match import match_events
 from evit_nas.tflite.runtime_types import KernelEvent
 
@@ -28,8 +29,9 @@ def rows_of(
 ) -> tuple[Measurement, ...]:
     """One row per signature of a network from the events of its runs.
 
-    A signature that stands at several places gets the mean of its places; their spread is part of its interval. Raises
-    InputError where the runtime ran other kernels than the graph says.
+    `canary` is that of the round; times are divided by it. A signature that stands at several places gets the mean of
+    its places; their spread is part of its interval. Raises InputError where the runtime ran other kernels than the
+    graph says.
     """
     places: dict[KernelSignature, list[KernelEvent]] = {}
     for kernel, event in match_events(graph, events):
@@ -42,9 +44,9 @@ def rows_of(
             Measurement(
                 signature=signature,
                 timings=sum(len(event.samples_us) for event in own),
-                median_us=centre.median,
-                low_us=centre.low,
-                high_us=centre.high,
+                median_us=centre.median / canary,
+                low_us=centre.low / canary,
+                high_us=centre.high / canary,
                 repeats=len(own),
                 canary=canary,
                 measured_at=moment,
@@ -59,7 +61,8 @@ def graph_row(latencies: Centre, kernels_us: float, *, timings: int, canary: flo
 
     `latencies` are of whole unprofiled runs in microseconds, of a network so small that its kernels do not hide it.
     """
-    middle, low, high = (max(value - kernels_us, 0.1) for value in (latencies.median, latencies.low, latencies.high))
+    whole = (latencies.low, latencies.median, latencies.high)
+    low, middle, high = (max(value - kernels_us, 0.1) / canary for value in whole)
     return Measurement(
         signature=GRAPH_SIGNATURE,
         timings=timings,
@@ -68,6 +71,20 @@ def graph_row(latencies: Centre, kernels_us: float, *, timings: int, canary: flo
         high_us=high,
         repeats=1,
         canary=canary,
+        measured_at=now(),
+    )
+
+
+def network_row(member: Candidate, timing: Timing) -> NetworkMeasurement:
+    """The row of a whole network, at the table's speed."""
+    return NetworkMeasurement(
+        arch=member.arch,
+        resolution=member.resolution,
+        latency_ms=timing.latency_ms / timing.canary,
+        low_ms=timing.low_ms / timing.canary,
+        high_ms=timing.high_ms / timing.canary,
+        runs=timing.runs,
+        canary=timing.canary,
         measured_at=now(),
     )
 

@@ -22,7 +22,9 @@ from evit_nas.latency.table.store import load_table
 from evit_nas.space.space import SearchSpace, load_space
 from evit_nas.tflite.runtime import KernelEvent, Session
 
-EFFORT = Effort(networks=4, large_networks=0, max_macs=4e7, rounds=1, round_seconds=0.0, min_runs=3, limit_seconds=60.0)
+EFFORT = Effort(
+    networks=4, max_macs=4e7, large_networks=0, large_macs=4e7, round_seconds=0.0, min_runs=3, limit_seconds=60.0
+)
 
 
 class MadeUp:
@@ -109,6 +111,8 @@ def test_a_machine_that_has_changed_is_said_so(tmp_path: Path, space: SearchSpac
     assert "1.30 times" in result.notes[0]
     rows = load_table(result.table).rows
     assert {round(row.canary, 3) for row in rows} == {1.0, 1.3}
+    times = {round(row.median_us, 2) for row in rows if row.signature != GRAPH_SIGNATURE}
+    assert times == {10.5, round(10.5 / 1.3, 2)}  # at the speed that the table was begun with
     assert "1.30 times" in load_table(result.table).notes[0]
 
 

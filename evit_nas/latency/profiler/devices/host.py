@@ -17,7 +17,6 @@ from evit_nas.latency.profiler.devices.base import DeviceFacts, Floats
 from evit_nas.latency.profiler.fingerprint import host_identity, usable_cores
 from evit_nas.tflite.runtime import KernelEvent, Session, open_session, runtime_hash, runtime_version
 
-WARMUP = 1
 MAX_RUNS = 2000
 STRETCH_S = 0.05
 MAX_LOST = 0.03  # share of a stretch that the thread may wait for its core
@@ -45,7 +44,7 @@ class HostDevice:
 
     def profile(self, model: bytes, *, seconds: float, min_runs: int) -> tuple[KernelEvent, ...]:
         with self._pinned(), Session(model, threads=self.threads, profile=True) as session:
-            first = session.profile(1, warmup=WARMUP)
+            first = session.profile(1, warmup=0)  # warms up and says how long a run takes
             run_us = sum(float(event.samples_us[0]) for event in first)
 
             def stretch(runs: int) -> Floats:
@@ -56,7 +55,7 @@ class HostDevice:
 
     def time_us(self, model: bytes, *, seconds: float, min_runs: int) -> Floats:
         with self._pinned(), open_session(model, threads=self.threads) as session:
-            run_us = float(session.time_us(1, warmup=WARMUP)[0])
+            run_us = float(session.time_us(1, warmup=0)[0])  # warms up too
             return self._undisturbed(lambda runs: session.time_us(runs, warmup=0), run_us, seconds, min_runs)
 
     def disturbance(self) -> str:
