@@ -121,7 +121,7 @@ def _manifest(
         fastest_ms=fastest_ms,
         verification=_verification(setting, winners),
         latency_error=_latency_error(model),
-        accuracy_error=estimator.error,
+        accuracy_error=f"leaving one network out: {estimator.loo_error:.2f} points on average",
         notes=(f"free dimensions: {', '.join(sorted(estimator.evidence))}; all others at their official values",),
     )
 

@@ -54,6 +54,11 @@ class AccuracyEstimator(Protocol):
         ...
 
     @property
+    def loo_error(self) -> float:
+        """Mean absolute error in points, leaving one network out."""
+        ...
+
+    @property
     def evidence(self) -> frozenset[str]:
         """Dimensions of the search space that the source has evidence on; all others stay at their official value."""
         ...
