@@ -124,9 +124,9 @@ def calm_round(canary: Canary, work: Callable[[], T], *, attempts: int = ATTEMPT
 class Timing:
     """Latency of a whole network as timed: median over rounds, its 95 % interval, runs behind it.
 
-    `canary` is the canary's ratio to its reference, `canary_us` its time: over the `canary_us` of a table it is the drift
-    since that was begun. `thrown_away` counts disturbed rounds; `problem` says why the result is doubtful all the same,
-    "" where it is not.
+    `canary` is the canary's ratio to its reference, `canary_us` its time: over a table's `canary_us` it is the drift
+    since that was begun. `thrown_away` counts disturbed rounds; `problem` says why the result is doubtful all the
+    same, "" where it is not.
     """
 
     latency_ms: float

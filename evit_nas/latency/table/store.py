@@ -16,7 +16,7 @@ from evit_nas.graph.kernel import KernelSignature
 from evit_nas.latency.measurement import Conditions, Measurement
 from evit_nas.latency.table import rowlog
 from evit_nas.latency.table.rowlog import Line, RowLog
-from evit_nas.latency.table.schema import COLUMNS, TableProvenance, from_fields, to_fields
+from evit_nas.latency.table.schema import COLUMNS, TableProvenance, fields_of, from_fields, to_fields
 
 AGREE = 1.25  # two rows of one signature disagree where their medians differ by more than this factor
 
@@ -53,7 +53,7 @@ class Table:
     def hash(self) -> str:
         """16 hex digits over conditions, rows (in any order) and coefficients: what a report cites."""
         digest = hashlib.sha256(repr(self.conditions).encode())
-        for text in sorted(rowlog.encode(to_fields(row)) for row in self.rows):
+        for text in sorted(rowlog.encode(fields_of(row)) for row in self.rows):
             digest.update(text.encode())
         digest.update(repr(sorted((self.provenance.coefficients or {}).items())).encode())
         return digest.hexdigest()[:16]
