@@ -188,5 +188,6 @@ def test_schedule_refuses_what_cannot_be() -> None:
         Lowering(style="authors", schedule=Schedule.of({"head": 2}))
     schedule = strip_schedule(named_arch("b0"), (512, 1024))
     assert schedule == Schedule.of(dict(schedule.strips))
-    assert schedule.count("backbone.stages.0.op_list.0.main") == 6  # 256 x 512 x 32 floats: 16.8 MB
+    assert schedule.count("backbone.stages.0.op_list.0.main") == 4  # 256 x 512 x 32 floats: 16.8 MB
+    assert schedule.count("backbone.stages.1.op_list.0.main") == 1  # 8.4 MB and, at stride 2, 2.1 MB
     assert schedule.count("backbone.stages.3.op_list.0.main") == 1
