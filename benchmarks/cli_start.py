@@ -1,15 +1,19 @@
 """Time of `evit-nas --help` over that of an empty typer app with the same commands, interleaved.
 
+    python benchmarks/cli_start.py [--json FILE]
+
 Prints both medians and their ratio (target: at most 1.3) and the heavy modules that were imported (target: none).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 ROUNDS = 40
 HEAVY = ("torch", "tensorflow", "optuna", "pandas", "sklearn", "matplotlib", "numpy", "scipy", "onnx", "jinja2")
@@ -54,13 +58,19 @@ def heavy_modules() -> str:
 
 
 def main() -> None:
-    seconds(OURS), seconds(EMPTY)
+    parser = argparse.ArgumentParser(description="Time of `evit-nas --help` over that of an empty typer app.")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    target = parser.parse_args().json
+    for program in (OURS, EMPTY):
+        seconds(program)
     pairs = [(seconds(OURS), seconds(EMPTY)) for _ in range(ROUNDS)]
     ours, empty = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
     print(f"evit-nas --help {ours * 1e3:.0f} ms, empty typer app {empty * 1e3:.0f} ms, ratio {ratio:.2f}")
     print(f"heavy modules imported: {heavy_modules()}")
-    print(json.dumps({"ours_ms": ours * 1e3, "empty_ms": empty * 1e3, "ratio": ratio}))
+    if target is not None:
+        figures = {"ours_ms": ours * 1e3, "empty_ms": empty * 1e3, "ratio": ratio}
+        target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
