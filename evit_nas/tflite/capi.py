@@ -182,11 +182,11 @@ class Log:
         self._file = file
 
     def text(self) -> str:
-        """The last line that reports an error, or an empty string."""
+        """The first line that reports an error, which names the cause, or an empty string."""
         os.lseek(self._file, 0, os.SEEK_SET)
         lines = os.read(self._file, 1 << 20).decode(errors="replace").splitlines()
-        errors = [line.split("] ", 1)[-1] for line in lines if "ERROR" in line]
-        return errors[-1] if errors else ""
+        errors = [line.split("ERROR: ", 1)[1].strip() for line in lines if "ERROR: " in line]
+        return errors[0] if errors else ""
 
 
 @cache

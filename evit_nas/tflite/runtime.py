@@ -57,7 +57,8 @@ def open_session(model: bytes | Path, *, threads: int = 1, profile: bool = False
 class Session:
     """A model compiled for the CPU. Use as a context manager, or call `close`: nothing is freed before that.
 
-    Raises RuntimeUnavailable where the wheel lacks the C API, InputError where it refuses the model.
+    It is run once when it is opened. Raises RuntimeUnavailable where the wheel lacks the C API, InputError where the
+    runtime refuses the model. A model that crashes the runtime takes the process with it: see `runtime_isolated`.
     """
 
     def __init__(self, model: bytes | Path, *, threads: int = 1, profile: bool = False) -> None:
@@ -71,6 +72,7 @@ class Session:
             self.inputs, self._input_array = self._ports("Input")
             self.outputs, self._output_array = self._ports("Output")
             self._fill_inputs(timing_inputs(self.inputs))
+            self._first_run()
         except BaseException:
             self.close()
             raise
@@ -159,8 +161,8 @@ class Session:
 
     def _check_model(self, status: int, verb: str, log: capi.Log) -> None:
         if status:
-            message = f"{self._source}: LiteRT cannot {verb} the model (status {status}) {log.text()}"
-            raise InputError(message.strip())
+            reason = log.text() or f"status {status}"
+            raise InputError(f"{self._source}: LiteRT cannot {verb} the model: {reason}")
 
     def _add_options(self, identifier: str, toml: str) -> None:
         """Options are TOML text under an identifier; the library keeps the pointer, so the text is kept here."""
@@ -212,6 +214,12 @@ class Session:
     def _run_arguments(self) -> tuple[Any, ...]:
         inputs, outputs = self._input_array, self._output_array
         return (self._compiled, c_size_t(0), c_size_t(len(inputs)), inputs, c_size_t(len(outputs)), outputs)
+
+    def _first_run(self) -> None:
+        """The runtime plans memory and refuses operators only when it first runs."""
+        with capi.captured_log() as log:
+            status = self._lib.LiteRtRunCompiledModel(*self._run_arguments())
+        self._check_model(status, "run", log)
 
     def _run_once(self) -> None:
         self._call("LiteRtRunCompiledModel", *self._run_arguments())
