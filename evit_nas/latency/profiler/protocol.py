@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Generic, TypeVar
 
@@ -29,11 +29,12 @@ T = TypeVar("T")
 
 CANARY_LIMIT = 0.05
 CANARY_SECONDS = 0.04
-ATTEMPTS = 12
-LONGEST_S = 30.0  # no further attempt after so long
+ATTEMPTS = 6
+LONGEST_S = 15.0  # no further attempt after so long
+STEADY = 0.025
 SETTLING_LOOKS = 9
 STABLE_LOOKS = 4
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.8
 
 
 @cache
@@ -101,23 +102,37 @@ class Round(Generic[T]):
 
 
 def calm_round(canary: Canary, work: Callable[[], T], *, attempts: int = ATTEMPTS) -> Round[T]:
-    """Repeat `work` until a round counts. After `attempts` the last one is given with its `problem`."""
+    """Repeat `work` until a round counts, pausing between attempts.
+
+    After `attempts` the steadiest one is given. It counts too if the canary was off its level but took the same time
+    before and after: the machine was slower, and steady. Else `problem` says what is wrong with it.
+    """
     pause, started = FIRST_PAUSE_S, time.monotonic()
+    best: tuple[float, Round[T]] | None = None
     for attempt in range(attempts):
-        before = canary.last
-        value = work()
-        problem = canary.device.disturbance()
+        if attempt:
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+            canary.look()
+        before, value = canary.last, work()
+        taken = canary.device.disturbance()
         after = canary.look()
-        problem = problem or canary.device.disturbance()
-        if not problem and canary.off(before, after):
-            problem = f"the reference model took {after:.2f} times its first time"
+        off = canary.off(before, after)
+        if off and not taken:
             canary.missed(after)
+        problem = taken or (f"the reference model took {max(before, after):.2f} times its first time" if off else "")
         done = Round(value=value, canary=(before + after) / 2, thrown_away=attempt, problem=problem)
-        if not problem or time.monotonic() - started > LONGEST_S:
+        if not problem:
+            return done
+        change = abs(after / before - 1) + bool(taken)
+        if best is None or change < best[0]:
+            best = change, done
+        if time.monotonic() - started > LONGEST_S:
             break
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_S)
-    return done
+    if best is None:
+        raise ValueError("no attempt")
+    change, done = best
+    return replace(done, problem="", thrown_away=attempt) if change <= STEADY else replace(done, thrown_away=attempt)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,7 +21,7 @@ MAX_RUNS = 2000
 STRETCH_S = 0.05
 MAX_LOST = 0.03  # share of a stretch that the thread may wait for its core
 STAT_TICK_S = 0.01  # what /proc/stat counts in
-MAX_BAD_STRETCHES = 4
+MAX_BAD_STRETCHES = 6
 
 
 class HostDevice:
@@ -88,7 +88,7 @@ class HostDevice:
             samples, trouble = self._watched(stretch, at_once)
             (bad if trouble else good).append(samples)
             problem = trouble or problem
-            if len(bad) > MAX_BAD_STRETCHES and len(bad) > len(good):
+            if len(bad) > max(MAX_BAD_STRETCHES, 2 * len(good)):
                 self._disturbance = problem
                 return np.concatenate([*good, *bad])
         self._disturbance = ""
