@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from evit_nas.graph.blocks import Block, ClsOut, DSConv, FusedMBConv, HeadFuse, HeadOut, MBConv, Msa, StemConv, layout
+from evit_nas.graph.blocks import (
+    Block,
+    ClsOut,
+    DSConv,
+    FusedMBConv,
+    HeadAdd,
+    HeadInput,
+    HeadOut,
+    MBConv,
+    Msa,
+    StemConv,
+    layout,
+)
 from evit_nas.graph.cost import (
     arch_macs,
     arch_params,
@@ -65,11 +77,10 @@ def output_shape(block: Block) -> tuple[int, int, int]:
             return block.cout, block.height // 2, block.width // 2
         case MBConv():
             return block.cout, block.height // block.stride, block.width // block.stride
-        case DSConv() | FusedMBConv() | Msa():
+        case DSConv() | FusedMBConv() | Msa() | HeadAdd():
             return block.channels, block.height, block.width
-        case HeadFuse():
-            height, width, _, factor = block.inputs[0]
-            return block.channels, height * factor, width * factor
+        case HeadInput():
+            return block.channels, block.height * block.factor, block.width * block.factor
         case HeadOut():
             return block.classes, block.height, block.width
         case ClsOut():

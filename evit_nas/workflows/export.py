@@ -66,9 +66,7 @@ def _with_weights(found: ResolvedArch, weights: Path | None, upsample: str | Non
     checkpoint = read_checkpoint(weights) if weights is not None else found.checkpoint
     if checkpoint is None:
         return found
-    arch = fit_arch(found.arch, checkpoint)
-    if upsample is None:
-        arch = replace(arch, upsample=checkpoint.arch.upsample if checkpoint.arch else "bicubic")
+    arch = fit_arch(found.arch, checkpoint, upsample=found.arch.upsample if upsample else None)
     return replace(found, arch=arch, checkpoint=checkpoint, resolution=found.resolution or checkpoint.resolution)
 
 

@@ -8,14 +8,19 @@ from pathlib import Path
 from evit_nas.errors import InputError
 from evit_nas.graph.lowering import PLAIN, strip_schedule
 from evit_nas.latency.profiler.host import measure_graph
+from evit_nas.latency.profiler.lock import machine_lock
 from evit_nas.latency.profiler.protocol import Timing
+from evit_nas.latency.profiler.statistics import centre_of
 from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.tflite.runtime_isolated import run_isolated
 from evit_nas.workflows.candidates import resolve_arch, resolve_lowering
 from evit_nas.workflows.latency import device_id, require_host
 from evit_nas.workflows.predict import TFLITE
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import MeasureResult
 from evit_nas.workflows.schedule import check_schedule, model_bytes, schedule_name
+
+FOREIGN_RUNS = 50
 
 
 def measure(
@@ -33,7 +38,7 @@ def measure(
     require_host(device, "measure")
     note = (progress or Silent()).note
     if isinstance(arch, str | Path) and Path(arch).suffix == TFLITE:
-        timing, size, style, chosen = _foreign(Path(arch), resolution, threads), None, "ours", "plain"
+        timing, size, style, chosen = _foreign(Path(arch), resolution, threads, note), None, "ours", "plain"
     else:
         found = resolve_arch(arch, upsample=upsample)
         size = found.at(resolution)
@@ -68,11 +73,19 @@ def _timed(
     return schedule_name(best), timings[best]
 
 
-def _foreign(path: Path, resolution: Resolution | None, threads: int) -> Timing:
-    from evit_nas.tflite.isolate import time_isolated
-
+def _foreign(path: Path, resolution: Resolution | None, threads: int, note: Callable[[str], None]) -> Timing:
+    """A file from elsewhere runs in a child process: a crash of the runtime on it is an InputError."""
     if resolution is not None:
         raise InputError(f"{path}: a .tflite file has its own input size; leave --resolution out")
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    return time_isolated(path, threads=threads)
+    with machine_lock("timing", note=note):
+        result = run_isolated(path, "time", runs=FOREIGN_RUNS, threads=threads)
+    centre = centre_of(result.times_us)
+    return Timing(
+        latency_ms=centre.median / 1e3,
+        low_ms=centre.low / 1e3,
+        high_ms=centre.high / 1e3,
+        runs=FOREIGN_RUNS,
+        canary=1.0,
+    )

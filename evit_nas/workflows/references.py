@@ -9,7 +9,7 @@ from evit_nas.accuracy.estimator.base import AccuracyEstimator
 from evit_nas.graph.cost import arch_macs
 from evit_nas.graph.lowering import Lowering
 from evit_nas.report.run_data import Reference
-from evit_nas.space.arch import named_arch
+from evit_nas.space.arch import Resolution, named_arch
 from evit_nas.space.space import SearchSpace
 from evit_nas.workflows.latency import DeviceModel, kernels_of
 
@@ -31,12 +31,13 @@ def published(source: str, model: DeviceModel) -> Iterator[Reference]:
 
 
 def estimated(
-    estimator: AccuracyEstimator, space: SearchSpace, model: DeviceModel, lowering: Lowering
+    source: str, estimator: AccuracyEstimator, space: SearchSpace, model: DeviceModel, lowering: Lowering
 ) -> Iterator[Reference]:
-    """The space's official members at its largest input, as this run sees them."""
-    size = max(space.resolutions)
+    """The space's official members as this run sees them, at their first published input or else the largest."""
+    sizes = _published_sizes(source, model)
     for name in space.members:
         arch = space.member(name)
+        size = sizes.get(name, max(space.resolutions))
         yield Reference(
             kind="estimated",
             name=name,
@@ -45,6 +46,15 @@ def estimated(
             value=estimator.estimate(arch, size).value,
             latency_ms=model.predictor.predict(kernels_of(arch, size, lowering)).latency_ms,
         )
+
+
+def _published_sizes(source: str, model: DeviceModel) -> dict[str, Resolution]:
+    """Input of each network's published accuracy; where there are several, of the one that has a latency too."""
+    if not source.startswith("published"):
+        return {}
+    anchors = [(anchor.network, (anchor.height, anchor.width)) for anchor in read_anchors(source)]
+    timed = _published_times(model)
+    return dict(sorted(anchors, key=lambda item: f"{item[0]} {item[1][0]}x{item[1][1]}" in timed))
 
 
 def _published_times(model: DeviceModel) -> Mapping[str, float]:

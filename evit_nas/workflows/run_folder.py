@@ -81,7 +81,7 @@ def _evaluated(setting: Setting, study: StudyResult) -> Evaluated:
 def _references(setting: Setting) -> tuple[Reference, ...]:
     source = setting.request.accuracy
     known = references.published(source, setting.model) if source.startswith("published") else ()
-    return (*known, *references.estimated(setting.estimator, setting.space, setting.model, setting.lowering))
+    return (*known, *references.estimated(source, setting.estimator, setting.space, setting.model, setting.lowering))
 
 
 def _stage_times(setting: Setting, candidate: Candidate) -> dict[str, float]:

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.accuracy.estimator.base import AccuracyEstimator
+from evit_nas.graph.block_kernels import block_kernels
 from evit_nas.graph.blocks import Block, Placed, layout
 from evit_nas.graph.cost import block_macs, block_params
-from evit_nas.graph.emit import emit_block
-from evit_nas.graph.fuse import fuse
 from evit_nas.graph.lowering import Lowering
 from evit_nas.latency.predictor.base import LatencyPredictor
 from evit_nas.search.objective import Scores
@@ -109,7 +108,7 @@ class PopulationScorer:
 
     def _block_vector(self, block: Block) -> Floats:
         if block not in self._blocks:
-            kernels = fuse(emit_block(block, self.lowering)).kernels
+            kernels = block_kernels(block, self.lowering)
             costs = np.array([block_macs(block), block_params(block)], dtype=np.float64)
             accuracy = self.estimator.terms((block,))
             self._blocks[block] = np.concatenate([self.predictor.terms(kernels), accuracy, costs])
