@@ -20,7 +20,7 @@ from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import MeasureResult
 from evit_nas.workflows.schedule import check_schedule, model_bytes, schedule_name
 
-FOREIGN_RUNS = 50
+FILE_RUNS = 50
 
 
 def measure(
@@ -36,15 +36,14 @@ def measure(
 ) -> MeasureResult:
     """Median latency of unprofiled runs on this machine; weights are random, which no kernel's time depends on."""
     require_host(device, "measure")
+    check_schedule(schedule)
     note = (progress or Silent()).note
     if isinstance(arch, str | Path) and Path(arch).suffix == TFLITE:
-        timing, size, style, chosen = _foreign(Path(arch), resolution, threads, note), None, "ours", "plain"
-    else:
-        found = resolve_arch(arch, upsample=upsample)
-        size = found.at(resolution)
-        style = resolve_lowering(lowering, default="ours").style
-        check_schedule(schedule)
-        chosen, timing = _timed(found.arch, size, style, schedule if style == "ours" else "plain", threads, note)
+        return _measure_file(Path(arch), device, resolution, threads, note)
+    found = resolve_arch(arch, upsample=upsample)
+    size = found.at(resolution)
+    style = resolve_lowering(lowering, default="ours").style
+    chosen, timing = _timed(found.arch, size, style, schedule if style == "ours" else "plain", threads, note)
     return MeasureResult(
         latency_ms=timing.latency_ms,
         low_ms=timing.low_ms,
@@ -54,7 +53,7 @@ def measure(
         threads=threads,
         lowering=style,
         schedule=chosen,
-        resolution=None if size is None else f"{size[0]}x{size[1]}",
+        resolution=f"{size[0]}x{size[1]}",
         canary=timing.canary,
         notes=(f"doubtful: {timing.problem}",) if timing.problem else (),
     )
@@ -63,8 +62,9 @@ def measure(
 def _timed(
     arch: ArchConfig, size: Resolution, style: str, schedule: str, threads: int, note: Callable[[str], None]
 ) -> tuple[str, Timing]:
+    """The fastest of the schedules asked for, by name, and its timing."""
     strips = strip_schedule(arch, size)
-    options = {"plain": (PLAIN,), "strips": (strips,), "auto": (PLAIN, strips) if style == "ours" else (PLAIN,)}
+    options = {"plain": (PLAIN,), "strips": (strips,), "auto": (PLAIN, strips)}
     timings = {}
     for option in dict.fromkeys(options[schedule]):
         lowering = resolve_lowering(style, default="ours", schedule=option)
@@ -73,19 +73,23 @@ def _timed(
     return schedule_name(best), timings[best]
 
 
-def _foreign(path: Path, resolution: Resolution | None, threads: int, note: Callable[[str], None]) -> Timing:
+def _measure_file(
+    path: Path, device: str, resolution: Resolution | None, threads: int, note: Callable[[str], None]
+) -> MeasureResult:
     """A file from elsewhere runs in a child process: a crash of the runtime on it is an InputError."""
     if resolution is not None:
         raise InputError(f"{path}: a .tflite file has its own input size; leave --resolution out")
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     with machine_lock("timing", note=note):
-        result = run_isolated(path, "time", runs=FOREIGN_RUNS, threads=threads)
-    centre = centre_of(result.times_us)
-    return Timing(
-        latency_ms=centre.median / 1e3,
-        low_ms=centre.low / 1e3,
-        high_ms=centre.high / 1e3,
-        runs=FOREIGN_RUNS,
-        canary=1.0,
+        times = centre_of(run_isolated(path, "time", runs=FILE_RUNS, threads=threads).times_us)
+    return MeasureResult(
+        latency_ms=times.median / 1e3,
+        low_ms=times.low / 1e3,
+        high_ms=times.high / 1e3,
+        runs=FILE_RUNS,
+        device=device_id(device),
+        threads=threads,
+        lowering="as in the file",
+        schedule="as in the file",
     )
