@@ -19,7 +19,8 @@ from evit_nas.graph.blocks import (
     ClsOut,
     DSConv,
     FusedMBConv,
-    HeadFuse,
+    HeadAdd,
+    HeadInput,
     HeadOut,
     MBConv,
     Msa,
@@ -83,9 +84,10 @@ def _add(terms: list[float], block: Block, final_expand: int, classes: int) -> N
         case FusedMBConv():
             size = _inverted(block.channels, block.channels, block.expand)
             _moments(terms, _PLAIN, 3, size, block.height * block.width)
-        case HeadFuse():
-            terms[_HEAD] += float(sum(channels for *_, channels, _ in block.inputs) * block.channels)
-            terms[_COARSE] += float(block.inputs[0][3] < OFFICIAL_EXPAND or len(block.inputs) < FULL_HEAD_INPUTS)
+        case HeadInput():
+            terms[_HEAD] += float(block.cin * block.channels)
+        case HeadAdd():
+            terms[_COARSE] += float(block.count < FULL_HEAD_INPUTS)  # a head at stride 16 has at most two
         case HeadOut():
             ratio = min(block.final_expand or 0, final_expand)
             wide = block.channels * max(1, ratio)

@@ -58,11 +58,16 @@ def _sizes(steps: NDArray[np.float64], first: int) -> Iterator[str]:
     if np.ptp(steps) > UNEVEN:
         small, large = int(steps.argmin()), int(steps.argmax())
         yield (
-            f"parts scaled unevenly: {PARTS[small]} at b{first + steps[small]:.1f}, "
-            f"{PARTS[large]} at b{first + steps[large]:.1f}"
+            f"parts scaled unevenly: {PARTS[small]} {_place(first, steps[small])}, "
+            f"{PARTS[large]} {_place(first, steps[large])}"
         )
     if steps.mean() < -UNEVEN:
-        yield f"smaller than the smallest published network, at b{first + steps.mean():.1f}"
+        yield f"smaller than the smallest published network, b{first}"
+
+
+def _place(first: int, step: float) -> str:
+    """`at b0.4`: of the way from b0 to b1, in the logarithm of size."""
+    return f"below b{first}" if step < -0.05 else f"at b{first + max(0.0, step):.1f}"
 
 
 def _blocks(arch: ArchConfig) -> Iterator[str]:
