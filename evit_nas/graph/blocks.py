@@ -88,15 +88,25 @@ class Msa:
 
 
 @dataclass(frozen=True, slots=True)
-class HeadFuse:
-    """1x1 + BatchNorm of each input to `channels`, upsampled to the first output size and added.
+class HeadInput:
+    """1x1 + BatchNorm of a stage's map to `channels`, then upsampled by `factor` (1: not at all)."""
 
-    `inputs` holds (height, width, channels, factor) of each input, coarsest first (official order of addition).
-    """
-
-    inputs: tuple[tuple[int, int, int, int], ...]
+    height: int
+    width: int
+    cin: int
     channels: int
+    factor: int
     upsample: Upsample
+
+
+@dataclass(frozen=True, slots=True)
+class HeadAdd:
+    """Sum of `count` maps of one shape, coarsest input first (official order of addition)."""
+
+    height: int
+    width: int
+    channels: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +133,16 @@ class ClsOut:
     activation: Activation
 
 
-Block = StemConv | DSConv | MBConv | FusedMBConv | Msa | HeadFuse | HeadOut | ClsOut
+Block = StemConv | DSConv | MBConv | FusedMBConv | Msa | HeadInput | HeadAdd | HeadOut | ClsOut
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A block in a network.
 
-    `path` is the prefix of its weights in the official state_dict (a HeadFuse and outputs: `head`), `stage` the part of
-    the network for breakdowns (stem, stage1..stage4, head), `inputs` the indices of the blocks feeding it (-1: image).
+    `path` is the prefix of its weights in the official state_dict (a ClsOut: `head`; a HeadAdd has none: `head.add`),
+    `stage` the part of the network for breakdowns (stem, stage1..stage4, head), `inputs` the indices of the blocks
+    feeding it (-1: image).
     """
 
     block: Block
@@ -145,8 +156,9 @@ def layout(arch: ArchConfig, resolution: Resolution) -> tuple[Placed, ...]:
     height, width = (side // 2 for side in check_resolution(resolution))
     placed: list[Placed] = []
 
-    def put(block: Block, path: str, stage: str, inputs: tuple[int, ...] | None = None) -> None:
+    def put(block: Block, path: str, stage: str, inputs: tuple[int, ...] | None = None) -> int:
         placed.append(Placed(block, path, stage, inputs or (len(placed) - 1,)))
+        return len(placed) - 1
 
     stem = arch.stem
     put(StemConv(*resolution, stem.width, stem.activation), "backbone.input_stem.op_list.0", "stem")
@@ -186,13 +198,17 @@ def _put_seg_head(
     head: SegHead,
     upsample: Upsample,
     ends: Mapping[int, tuple[int, tuple[int, int, int]]],
-    put: Callable[..., None],
+    put: Callable[..., int],
 ) -> None:
-    shapes = [ends[stage][1] for stage in head.inputs]
-    factors = [2 ** (stage + 1) // head.stride for stage in head.inputs]
-    inputs = tuple((*shape, factor) for shape, factor in zip(shapes, factors, strict=True))
-    put(HeadFuse(inputs, head.width, upsample), "head", "head", tuple(ends[stage][0] for stage in head.inputs))
-    height, width = shapes[0][0] * factors[0], shapes[0][1] * factors[0]
+    height = width = 0
+    maps = []
+    for i, stage in enumerate(head.inputs):
+        last, (rows, columns, channels) = ends[stage]
+        factor = 2 ** (stage + 1) // head.stride
+        height, width = rows * factor, columns * factor
+        reduced = HeadInput(rows, columns, channels, head.width, factor, upsample)
+        maps.append(put(reduced, f"head.input_ops.{i}", "head", (last,)))
+    put(HeadAdd(height, width, head.width, len(maps)), "head.add", "head", tuple(maps))
     for i in range(head.depth):
         path = f"head.middle.op_list.{i}.main"
         if head.block == "mbconv":
@@ -202,4 +218,5 @@ def _put_seg_head(
         else:
             block = FusedMBConv(height, width, head.width, head.expand, head.kernel, head.activation)
         put(block, path, "head")
-    put(HeadOut(height, width, head.width, head.final_expand, head.classes, head.activation), "head", "head")
+    out = HeadOut(height, width, head.width, head.final_expand, head.classes, head.activation)
+    put(out, "head.output_ops.0", "head")

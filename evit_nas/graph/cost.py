@@ -16,7 +16,8 @@ from evit_nas.graph.blocks import (
     ClsOut,
     DSConv,
     FusedMBConv,
-    HeadFuse,
+    HeadAdd,
+    HeadInput,
     HeadOut,
     MBConv,
     Msa,
@@ -57,8 +58,10 @@ def block_params(block: Block) -> int:
             return block.kernel**2 * c * mid + 2 * mid + mid * c + 2 * c
         case Msa():
             return _msa_weights(block) + 2 * block.channels
-        case HeadFuse(channels=c):
-            return sum(cin * c + 2 * c for _, _, cin, _ in block.inputs)
+        case HeadInput(channels=c):
+            return block.cin * c + 2 * c
+        case HeadAdd():
+            return 0
         case HeadOut(channels=c):
             mid = c * (block.final_expand or 1)
             return (c * mid + 2 * mid if block.final_expand else 0) + mid * block.classes + block.classes
@@ -82,8 +85,10 @@ def block_macs(block: Block) -> int:
             return block.height * block.width * c * block.expand * (block.kernel**2 * c + c)
         case Msa():
             return block.height * block.width * (_msa_weights(block) + _msa_matmul_macs_per_pixel(block))
-        case HeadFuse(channels=c):
-            return sum(height * width * cin * c for height, width, cin, _ in block.inputs)
+        case HeadInput(channels=c):
+            return block.height * block.width * block.cin * c
+        case HeadAdd():
+            return 0
         case HeadOut(channels=c):
             mid = c * (block.final_expand or 1)
             return block.height * block.width * ((c * mid if block.final_expand else 0) + mid * block.classes)

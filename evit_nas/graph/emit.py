@@ -16,7 +16,8 @@ from evit_nas.graph.blocks import (
     ClsOut,
     DSConv,
     FusedMBConv,
-    HeadFuse,
+    HeadAdd,
+    HeadInput,
     HeadOut,
     MBConv,
     Msa,
@@ -27,7 +28,7 @@ from evit_nas.graph.builder import GraphBuilder, Shape
 from evit_nas.graph.emit_attention import emit_msa
 from evit_nas.graph.emit_authors import emit_msa_authors
 from evit_nas.graph.emit_conv import emit_dsconv, emit_fused_mbconv, emit_head_out, emit_mbconv, emit_stem
-from evit_nas.graph.emit_head import emit_cls_out, emit_head_fuse
+from evit_nas.graph.emit_head import emit_cls_out, emit_head_add, emit_head_input
 from evit_nas.graph.lowering import OURS, Lowering
 from evit_nas.graph.opgraph import OpGraph
 from evit_nas.space.arch import ArchConfig, Resolution
@@ -62,10 +63,10 @@ def input_shapes(block: Block) -> tuple[Shape, ...]:
     match block:
         case StemConv():
             return ((1, block.height, block.width, 3),)
-        case MBConv() | ClsOut():
+        case MBConv() | ClsOut() | HeadInput():
             return ((1, block.height, block.width, block.cin),)
-        case HeadFuse():
-            return tuple((1, height, width, cin) for height, width, cin, _ in block.inputs)
+        case HeadAdd():
+            return ((1, block.height, block.width, block.channels),) * block.count
         case _:
             return ((1, block.height, block.width, block.channels),)
 
@@ -94,8 +95,10 @@ def _emit(b: GraphBuilder, block: Block, inputs: tuple[str, ...], lowering: Lowe
             return emit_fused_mbconv(b, block, x, strips)
         case Msa():
             return emit_msa_authors(b, block, x) if style == "authors" else emit_msa(b, block, x)
-        case HeadFuse():
-            return emit_head_fuse(b, block, inputs)
+        case HeadInput():
+            return emit_head_input(b, block, x)
+        case HeadAdd():
+            return emit_head_add(b, inputs)
         case HeadOut():
             return emit_head_out(b, block, x, strips)
         case ClsOut():

@@ -127,10 +127,10 @@ def emit_fused_mbconv(b: GraphBuilder, block: FusedMBConv, x: str, strips: int) 
 def emit_head_out(b: GraphBuilder, block: HeadOut, x: str, strips: int) -> str:
     """[1, H, W, C] -> logits [1, H, W, classes]."""
     if block.final_expand is None:
-        return b.conv(x, *conv_weights(b, "output_ops.0.op_list.0", block.classes, 1, block.channels, bias=True))
+        return b.conv(x, *conv_weights(b, "op_list.0", block.classes, 1, block.channels, bias=True))
     mid = block.channels * block.final_expand
-    expand = conv_weights(b, "output_ops.0.op_list.0", mid, 1, block.channels)
-    classify = conv_weights(b, "output_ops.0.op_list.1", block.classes, 1, mid, bias=True)
+    expand = conv_weights(b, "op_list.0", mid, 1, block.channels)
+    classify = conv_weights(b, "op_list.1", block.classes, 1, mid, bias=True)
 
     def band(start: int, stop: int) -> str:
         return b.conv(conv_act(b, b.rows(x, start, stop), expand, block.activation), *classify)

@@ -1,4 +1,4 @@
-"""Fusing the head's inputs, and the classification head, as operators."""
+"""Bringing the head's inputs together, and the classification head, as operators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 
-from evit_nas.graph.blocks import ClsOut, HeadFuse
+from evit_nas.graph.blocks import ClsOut, HeadInput
 from evit_nas.graph.builder import GraphBuilder
 from evit_nas.graph.emit_conv import conv_act, conv_weights
 from evit_nas.graph.emit_upsample import emit_upsample
@@ -14,13 +14,14 @@ from evit_nas.graph.emit_upsample import emit_upsample
 LAYER_NORM_EPS = 1e-5
 
 
-def emit_head_fuse(b: GraphBuilder, block: HeadFuse, inputs: tuple[str, ...]) -> str:
-    """1x1 of every input first (fewest channels to upsample), then upsampled and added, coarsest first."""
-    maps = []
-    for index, (x, (_, _, cin, factor)) in enumerate(zip(inputs, block.inputs, strict=True)):
-        source = f"input_ops.{index}" + (".op_list.0" if factor > 1 else "")  # upstream has no list without upsampling
-        y = b.conv(x, *conv_weights(b, source, block.channels, 1, cin))
-        maps.append(emit_upsample(b, y, factor, block.upsample))
+def emit_head_input(b: GraphBuilder, block: HeadInput, x: str) -> str:
+    """[1, H, W, cin] -> [1, f H, f W, channels]: the 1x1 first, fewer channels to upsample."""
+    source = "op_list.0" if block.factor > 1 else ""  # upstream has no list without upsampling
+    y = b.conv(x, *conv_weights(b, source, block.channels, 1, block.cin))
+    return emit_upsample(b, y, block.factor, block.upsample)
+
+
+def emit_head_add(b: GraphBuilder, maps: tuple[str, ...]) -> str:
     return reduce(lambda a, y: b.binary("ADD", a, y), maps)
 
 

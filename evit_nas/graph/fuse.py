@@ -44,16 +44,19 @@ class Step:
     free: bool = False
 
 
-def fuse(graph: OpGraph, spec: RuntimeSpec | None = None) -> KernelGraph:
-    """The kernels of `graph` in execution order. Raises InputError: another runtime, a quantised model."""
+def fuse(graph: OpGraph, spec: RuntimeSpec | None = None, *, inside: bool = False) -> KernelGraph:
+    """The kernels of `graph` in execution order. Raises InputError: another runtime, a quantised model.
+
+    `inside`: the graph is a block of a larger one, whose one reader of each output is in the same partition.
+    """
     spec = spec or RuntimeSpec()
-    steps = trace(graph, spec)
+    steps = trace(graph, spec, inside=inside)
     partitions = {step.kernel.partition for step in steps} - {-1}
     return KernelGraph(tuple(step.kernel for step in steps if not step.free), len(partitions), spec)
 
 
-def trace(graph: OpGraph, spec: RuntimeSpec | None = None) -> tuple[Step, ...]:
-    """Every kernel event that the runtime reports for `graph`, in its order."""
+def trace(graph: OpGraph, spec: RuntimeSpec | None = None, *, inside: bool = False) -> tuple[Step, ...]:
+    """Every kernel event that the runtime reports for `graph` (`inside`: see `fuse`), in its order."""
     spec = spec or RuntimeSpec()
     if spec.runtime != "litert" or spec.delegate not in ("xnnpack", "none"):
         raise InputError(f"runtime {spec.runtime}/{spec.delegate}: only litert/xnnpack and litert/none are modelled")
@@ -63,7 +66,7 @@ def trace(graph: OpGraph, spec: RuntimeSpec | None = None) -> tuple[Step, ...]:
     number = 0
     for subset in partition(graph, spec.delegate == "xnnpack"):
         if subset.delegated:
-            steps += _Partition(graph, subset, number).steps()
+            steps += _Partition(graph, subset, number, inside).steps()
             number += 1
         else:
             steps += [_builtin(graph, i) for i in subset.ops]
@@ -93,12 +96,13 @@ _Combine = Callable[[_Node, _Node], "_Node | None"]
 class _Partition:
     """One delegate partition: its operators expanded to nodes, then fused."""
 
-    def __init__(self, graph: OpGraph, subset: Subset, number: int) -> None:
+    def __init__(self, graph: OpGraph, subset: Subset, number: int, inside: bool) -> None:
         self._number = number
         self._tensors: dict[str, Tensor] = dict(graph.tensors)
-        inside = set(subset.ops)
-        read_outside = {name for i, op in enumerate(graph.ops) if i not in inside for name in op.inputs}
-        self._external = read_outside | set(graph.outputs)
+        own = set(subset.ops)
+        read_outside = {name for i, op in enumerate(graph.ops) if i not in own for name in op.inputs}
+        self._external = read_outside | (set() if inside else set(graph.outputs))
+        self._read_later = graph.outputs if inside else ()
         self._nodes: list[_Node] = []
         for i in subset.ops:
             self._expand(graph.ops[i], i)
@@ -159,7 +163,7 @@ class _Partition:
         return name
 
     def _drop_dead(self) -> None:
-        needed = set(self._external)
+        needed = self._external.union(self._read_later)
         kept = []
         for node in reversed(self._nodes):
             if needed.isdisjoint(node.outputs):
@@ -171,7 +175,7 @@ class _Partition:
     # --- fusion
 
     def _readers(self) -> Counter[str]:
-        return Counter(name for node in self._nodes for name in node.inputs)
+        return Counter([name for node in self._nodes for name in node.inputs] + list(self._read_later))
 
     def _private(self, name: str, readers: Counter[str]) -> bool:
         """Produced inside the partition and read there, once, and nowhere else."""

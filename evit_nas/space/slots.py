@@ -48,9 +48,15 @@ def _stage(columns: Columns, stage: StageColumns, before: str) -> list[Slot]:
 
 def _seg_head(columns: Columns) -> list[Slot]:
     shape = ("resolution", "head.width", "head.stride")
-    ends = ("head.inputs", "stage2.width", "stage3.width", "stage4.width", "upsample")
-    out = ("head.depth", "head.final_expand", "head.activation")
-    found = [_slot(columns, ("head",), *shape, *ends, *out)]
+    inputs = [inputs for inputs in columns.choices("head.inputs") if isinstance(inputs, tuple)]
+    longest, fewest = max(inputs, key=len), min(map(len, inputs))  # a shorter list is the start of a longer one
+    found = []
+    for i, stage in enumerate(longest):
+        present = ("head.inputs",) if i >= fewest else ()
+        found.append(_slot(columns, (f"head.input_ops.{i}",), *shape, f"stage{stage}.width", "upsample", *present))
+    found.append(_slot(columns, ("head.add",), *shape, "head.inputs"))
     kind = ("head.depth", "head.block", "head.expand", "head.kernel", "head.activation")
     deepest = max(depth for depth in columns.choices("head.depth") if isinstance(depth, int))
-    return found + [_slot(columns, (f"head.middle.op_list.{i}.main",), *shape, *kind) for i in range(deepest)]
+    found += [_slot(columns, (f"head.middle.op_list.{i}.main",), *shape, *kind) for i in range(deepest)]
+    out = ("head.depth", "head.final_expand", "head.activation")
+    return [*found, _slot(columns, ("head.output_ops.0",), *shape, *out)]

@@ -1,21 +1,21 @@
 """Scores of whole populations: the terms of a block are built once from the graph, then summed.
 
 A population is the integer matrix of `SearchSpace.encode`. Each slot of the space names the columns that its blocks
-depend on, so a slot's terms are looked up by the packed value of those columns; only combinations never seen before are
-decoded, laid out, emitted and fused.
+depend on; slots with the same columns form a group, whose summed terms are looked up by the packed value of those
+columns. Only combinations never seen before are decoded, laid out, emitted and fused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.accuracy.estimator.base import AccuracyEstimator
 from evit_nas.graph.block_kernels import block_kernels
-from evit_nas.graph.blocks import Block, Placed, layout
+from evit_nas.graph.blocks import Block, layout
 from evit_nas.graph.cost import block_macs, block_params
 from evit_nas.graph.lowering import Lowering
 from evit_nas.latency.predictor.base import LatencyPredictor
@@ -24,20 +24,37 @@ from evit_nas.space.dimension import Slot
 from evit_nas.space.space import SearchSpace
 
 Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
 Rows = NDArray[np.int32]
+
+CHUNK = 2048  # rows summed at a time, so that their sums stay in the cache
 
 
 @dataclass
-class _SlotTerms:
-    """Terms of one slot by the packed value of its columns. `matrix` grows; `index` maps a code to its row."""
+class _Group:
+    """Slots that the same columns decide. `codes` (K,): packed columns, ascending; `terms` (K, T): summed terms."""
 
-    columns: NDArray[np.intp]
-    strides: NDArray[np.int64]
-    index: dict[int, int] = field(default_factory=dict)
-    matrix: list[Floats] = field(default_factory=list)
+    slots: tuple[Slot, ...]
+    columns: tuple[int, ...]
+    radix: Codes
+    codes: Codes
+    terms: Floats
 
-    def codes(self, rows: Rows) -> NDArray[np.int64]:
-        return rows[:, self.columns].astype(np.int64) @ self.strides
+    def pack(self, rows: Rows) -> Codes:
+        packed = np.zeros(len(rows), dtype=np.int64)
+        for column, factor in zip(self.columns, self.radix.tolist(), strict=True):
+            packed += rows[:, column] * np.int64(factor)
+        return packed
+
+    def unknown(self, codes: Codes) -> NDArray[np.intp]:
+        """Places in `codes` where those that have no terms yet occur first."""
+        fresh, first = np.unique(codes, return_index=True)
+        return np.asarray(first[~np.isin(fresh, self.codes, assume_unique=True)])
+
+    def add(self, codes: Codes, terms: Floats) -> None:
+        joined = np.concatenate([self.codes, codes])
+        order = np.argsort(joined)
+        self.codes, self.terms = joined[order], np.concatenate([self.terms, terms])[order]
 
 
 @dataclass
@@ -53,13 +70,14 @@ class PopulationScorer:
     lowering: Lowering
 
     def __post_init__(self) -> None:
+        self._split = (len(self.predictor.terms(())), len(self.estimator.terms(())))
+        self._width = sum(self._split) + 2  # and MACs and parameters
         sizes = np.array([len(d.choices) for d in self.space.dimensions], dtype=np.int64)
-        self._slots = self.space.slots()
-        self._terms = [_slot_terms(slot, sizes) for slot in self._slots]
+        self._groups = _grouped(self.space.slots(), sizes, self._width)
+        self._group_of: dict[str, int] = {}
         self._blocks: dict[Block, Floats] = {}
         self._size_column = [d.name for d in self.space.dimensions].index("resolution")
         self._sides = np.array(self.space.resolutions, dtype=np.float64)
-        self._split = (len(self.predictor.terms(())), len(self.estimator.terms(())))
 
     def score(self, rows: Rows) -> Scores:
         """Arrays of length N for the canonical rows (N, D)."""
@@ -87,35 +105,63 @@ class PopulationScorer:
         return self.predictor.combine(self._sums(np.asarray(rows, dtype=np.int32))[:, : self._split[0]]).extrapolated
 
     def _sums(self, rows: Rows) -> Floats:
-        sums = np.zeros((len(rows), sum(self._split) + 2))
-        layouts: dict[int, tuple[Placed, ...]] = {}
-        for slot, terms in zip(self._slots, self._terms, strict=True):
-            codes, first, inverse = np.unique(terms.codes(rows), return_index=True, return_inverse=True)
-            for code, row in zip(codes.tolist(), first.tolist(), strict=True):
-                if code not in terms.index:
-                    terms.index[code] = len(terms.matrix)
-                    terms.matrix.append(self._slot_vector(slot, rows, row, layouts))
-            picked = np.array([terms.matrix[terms.index[code]] for code in codes.tolist()])
-            sums += picked[inverse]
+        codes = [group.pack(rows) for group in self._groups]
+        self._build(rows, codes)
+        places = [np.searchsorted(group.codes, own) for group, own in zip(self._groups, codes, strict=True)]
+        sums = np.zeros((len(rows), self._width))
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            for group, place in zip(self._groups, places, strict=True):
+                sums[part] += group.terms[place[part]]
         return sums
 
-    def _slot_vector(self, slot: Slot, rows: Rows, row: int, layouts: dict[int, tuple[Placed, ...]]) -> Floats:
-        if row not in layouts:
-            (candidate,) = self.space.decode(rows[row : row + 1])
-            layouts[row] = layout(candidate.arch, candidate.resolution)
-        blocks = [placed.block for placed in layouts[row] if slot.holds(placed.path)]
-        return sum((self._block_vector(block) for block in blocks), np.zeros(sum(self._split) + 2))
+    def _build(self, rows: Rows, codes: Sequence[Codes]) -> None:
+        """Terms of every combination in `codes` that has none. A row is decoded once for all groups that need it."""
+        first = [group.unknown(own) for group, own in zip(self._groups, codes, strict=True)]
+        wanted = np.unique(np.concatenate(first)) if first else np.empty(0, dtype=np.intp)
+        if not len(wanted):
+            return
+        found = [np.zeros((len(places), self._width)) for places in first]
+        users: dict[int, list[tuple[int, int]]] = {row: [] for row in wanted.tolist()}
+        for number, places in enumerate(first):
+            for k, row in enumerate(places.tolist()):
+                users[row].append((number, k))
+        for candidate, uses in zip(self.space.decode(rows[wanted]), users.values(), strict=True):
+            targets = {number: found[number][k] for number, k in uses}
+            for placed in layout(candidate.arch, candidate.resolution):
+                target = targets.get(self._group(placed.path))
+                if target is not None:
+                    target += self._block_terms(placed.block)
+        for group, own, places, terms in zip(self._groups, codes, first, found, strict=True):
+            group.add(own[places], terms)
 
-    def _block_vector(self, block: Block) -> Floats:
+    def _group(self, path: str) -> int:
+        """Number of the group that holds the block at `path`."""
+        if path not in self._group_of:
+            holds = (any(slot.holds(path) for slot in group.slots) for group in self._groups)
+            self._group_of[path] = next(number for number, held in enumerate(holds) if held)
+        return self._group_of[path]
+
+    def _block_terms(self, block: Block) -> Floats:
         if block not in self._blocks:
-            kernels = block_kernels(block, self.lowering)
             costs = np.array([block_macs(block), block_params(block)], dtype=np.float64)
-            accuracy = self.estimator.terms((block,))
-            self._blocks[block] = np.concatenate([self.predictor.terms(kernels), accuracy, costs])
+            latency = self.predictor.terms(block_kernels(block, self.lowering))
+            self._blocks[block] = np.concatenate([latency, self.estimator.terms((block,)), costs])
         return self._blocks[block]
 
 
-def _slot_terms(slot: Slot, sizes: NDArray[np.int64]) -> _SlotTerms:
-    columns: Sequence[int] = slot.columns
-    radix = np.cumprod(np.concatenate([[1], sizes[list(columns)][:-1]])).astype(np.int64)
-    return _SlotTerms(np.array(columns, dtype=np.intp), radix)
+def _grouped(slots: Sequence[Slot], sizes: Codes, width: int) -> list[_Group]:
+    """Slots by their columns; each starts without any terms of that `width`."""
+    members: dict[tuple[int, ...], list[Slot]] = {}
+    for slot in slots:
+        members.setdefault(tuple(slot.columns), []).append(slot)
+    return [
+        _Group(
+            slots=tuple(own),
+            columns=columns,
+            radix=np.cumprod([1, *sizes[list(columns)]], dtype=np.int64)[:-1],
+            codes=np.empty(0, dtype=np.int64),
+            terms=np.empty((0, width)),
+        )
+        for columns, own in members.items()
+    ]

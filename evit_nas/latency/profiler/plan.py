@@ -14,12 +14,10 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from evit_nas.graph.block_kernels import block_kernels
 from evit_nas.graph.blocks import Block, layout
 from evit_nas.graph.cost import arch_macs
-from evit_nas.graph.emit import emit_block
-from evit_nas.graph.fuse import fuse
 from evit_nas.graph.kernel import KernelSignature
-from evit_nas.graph.lowering import OURS
 from evit_nas.latency.measurement import Measurement
 from evit_nas.space.dimension import Candidate, Dimension
 from evit_nas.space.space import SearchSpace
@@ -125,7 +123,7 @@ def best_option(choose_next: ChooseNext, rows: Sequence[Measurement], options: S
 
 @lru_cache(maxsize=20_000)
 def _block_signatures(block: Block) -> tuple[KernelSignature, ...]:
-    return tuple(kernel.signature for kernel in fuse(emit_block(block, OURS)).kernels)
+    return tuple(kernel.signature for kernel in block_kernels(block))
 
 
 def _sized_rows(space: SearchSpace, random: np.random.Generator, count: int) -> Rows:

@@ -157,8 +157,8 @@ def test_interval_widens_away_from_the_anchors() -> None:
 
 def test_a_coarser_head_is_bounded_by_half_the_input() -> None:
     arch = named_arch("b0")
-    coarse = replace(arch, head=replace(arch.head, stride=16))
-    assert _bounds(coarse)[0] == pytest.approx(_bounds(arch, (512, 1024))[0])
+    coarse = replace(arch, head=replace(arch.head, stride=16, inputs=(4, 3)))
+    assert _bounds(coarse)[0] == pytest.approx(_bounds(arch, (512, 1024))[0], abs=0.3)  # its head is smaller, too
     assert _bounds(coarse)[1] < _bounds(arch)[1]
 
 

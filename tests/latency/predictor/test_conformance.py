@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from evit_nas.errors import MissingCostError
+from evit_nas.graph.block_kernels import block_kernels
 from evit_nas.graph.blocks import layout
-from evit_nas.graph.emit import emit, emit_block
+from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
 from evit_nas.graph.kernel import Kernel, KernelGraph, KernelSignature, TensorType
 from evit_nas.graph.lowering import AUTHORS, OURS
@@ -72,9 +73,7 @@ def test_batch_equals_single(predictor: LatencyPredictor, graphs: list[KernelGra
 def test_terms_add_up_over_blocks(predictor: LatencyPredictor) -> None:
     arch, resolution, lowering = named_arch("b0"), (128, 256), lowering_of(predictor)
     whole = predictor.terms(fuse(emit(arch, resolution, lowering)).kernels)
-    parts = sum(
-        predictor.terms(fuse(emit_block(placed.block, lowering)).kernels) for placed in layout(arch, resolution)
-    )
+    parts = sum(predictor.terms(block_kernels(placed.block, lowering)) for placed in layout(arch, resolution))
     np.testing.assert_allclose(parts, whole, rtol=1e-6)
 
 
