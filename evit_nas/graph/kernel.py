@@ -65,7 +65,10 @@ class KernelSignature:
         return signature
 
     def attr(self, name: str, default: Any = None) -> Any:
-        return next((value for key, value in self.attrs if key == name), default)
+        for key, value in self.attrs:
+            if key == name:
+                return value
+        return default
 
     @property
     def activation_bytes(self) -> int:

@@ -87,7 +87,10 @@ class Op:
     block: str = ""
 
     def attr(self, name: str, default: Any = None) -> Any:
-        return next((value for key, value in self.attrs if key == name), default)
+        for key, value in self.attrs:  # far faster than a generator, and asked for a dozen times an operator
+            if key == name:
+                return value
+        return default
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -10,6 +10,8 @@ from evit_nas.search.objective import Scores
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
+USEFUL_SHARE = 0.4  # of the budget: who allows 200 ms is not helped by a network of 20 ms
+
 
 def objectives(scores: Scores) -> Floats:
     """(N, 3): minus the lower bound of the metric, MACs, latency in ms."""
@@ -71,11 +73,16 @@ def _volume(points: Floats, reference: Floats) -> float:
 
 
 def select_best(scores: Scores, budget_ms: float, k: int) -> Indices:
-    """`k` winners under the budget: the best lower bound first, the others spread over the front's latencies."""
+    """`k` winners under the budget, slowest and most accurate first: the best lower bound, then others of the front.
+
+    They are spread over the latencies from USEFUL_SHARE of the budget up; a front with fewer than `k` members there
+    gives its `k` slowest.
+    """
     candidates = accuracy_front(scores, scores.latency_ms, scores.latency_ms <= budget_ms)[::-1]
-    if len(candidates) <= k:
-        return candidates
-    latency_ms = scores.latency_ms[candidates]
+    useful = candidates[scores.latency_ms[candidates] >= USEFUL_SHARE * budget_ms]
+    if len(useful) <= k:
+        return candidates[:k]
+    candidates, latency_ms = useful, scores.latency_ms[useful]
     wanted = np.linspace(latency_ms[0], latency_ms[-1], k)
     picked = [0]
     for target in wanted[1:]:

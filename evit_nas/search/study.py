@@ -70,7 +70,7 @@ class StudyResult:
         return accuracy_front(self.scores, self.scores.macs.astype(np.float64), self.feasible)
 
     def best(self, k: int) -> Indices:
-        """`k` winners: the best metric first, the others spread over the latencies below the budget."""
+        """`k` winners: the best metric first, the others spread over latencies not far below the budget."""
         return select_best(self.scores, self.budget_ms, k)
 
 
