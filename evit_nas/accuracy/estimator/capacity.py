@@ -1,9 +1,9 @@
 """How large each part of a network is, counted only in what the published rows give evidence on.
 
-The additive terms of a block are parameters at the convention of the official family: expand ratio at most 4, kernel 3,
-heads at most width / head_dim, one scale. Spending more there changes nothing; spending less is counted. Blocks do not
-know their stage, but their pixels do: parameters weighted by (1, px, px^2, ...) are moments over the strides of the
-network, and the strides are known, so `parts` solves for the share of each.
+The additive terms of a block are parameters at the convention of the official family: expand ratio 4, kernel 3, heads
+at most width / head_dim, one scale. Spending more there changes nothing; spending less counts as a smaller block.
+Blocks do not know their stage, but their pixels do: parameters weighted by (1, px, px^2, ...) are moments over the
+strides of the network, and the strides are known, so `parts` solves for the share of each.
 """
 
 from __future__ import annotations
@@ -89,17 +89,24 @@ def _add(terms: list[float], block: Block, final_expand: int, classes: int) -> N
         case HeadAdd():
             terms[_COARSE] += float(block.count < FULL_HEAD_INPUTS)  # a head at stride 16 has at most two
         case HeadOut():
-            ratio = min(block.final_expand or 0, final_expand)
-            wide = block.channels * max(1, ratio)
-            terms[_HEAD] += float((block.channels * wide if ratio else 0) + wide * classes)
+            terms[_HEAD] += _output(block.channels, block.final_expand or 0, final_expand, classes)
         case ClsOut():
             first, second = block.widths
             terms[_HEAD] += float(block.cin * first + first * second + second * classes)
 
 
 def _inverted(cin: int, cout: int, expand: int) -> float:
-    mid = round(cin * min(expand, OFFICIAL_EXPAND))
-    return float(mid * (cin + 9 + cout))
+    """A block that expands less counts as a narrower one of the official ratio: width has evidence, expand has none."""
+    narrowed = min(expand, OFFICIAL_EXPAND) / OFFICIAL_EXPAND
+    return OFFICIAL_EXPAND * cin * narrowed * ((cin + cout) * narrowed + 9)
+
+
+def _output(channels: int, expand: int, official: int, classes: int) -> float:
+    """As `_inverted`: less final expansion than the official counts as a narrower output, more as the official one."""
+    if not official or not expand:
+        return float(channels * classes)
+    narrow = channels * min(expand, official) / official
+    return narrow * official * (narrow + classes)
 
 
 def _add_mbconv(terms: list[float], block: MBConv) -> None:

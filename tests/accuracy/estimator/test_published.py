@@ -162,6 +162,13 @@ def test_a_coarser_head_is_bounded_by_half_the_input() -> None:
     assert _bounds(coarse)[1] < _bounds(arch)[1]
 
 
+def test_a_wider_head_that_expands_less_does_not_earn_what_it_saves() -> None:
+    arch = named_arch("b0")
+    thin = replace(arch, head=replace(arch.head, width=64, expand=2, final_expand=2))
+    assert _bounds(thin)[0] == pytest.approx(_bounds(arch)[0], abs=0.3)  # only its wider input layers count
+    assert (_bounds(replace(arch, head=replace(arch.head, width=64))) > _bounds(thin)).all()
+
+
 def test_departures_name_an_uneven_scaling_and_a_small_input() -> None:
     arch = named_arch("b0")
     assert PublishedEstimator().estimate(replace(arch, upsample="bicubic"), INPUT).departures == ()
