@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evit_nas.errors import InputError, TableError
@@ -12,7 +12,8 @@ from evit_nas.graph.kernel import KernelGraph
 from evit_nas.graph.lowering import Lowering
 from evit_nas.latency.predictor.base import LatencyPredictor
 from evit_nas.latency.profiler.fingerprint import host_fingerprint
-from evit_nas.latency.table.find import find_table
+from evit_nas.latency.table.compare import merge_tables
+from evit_nas.latency.table.find import find_table, find_tables
 from evit_nas.latency.table.networks import load_networks
 from evit_nas.latency.table.store import Table, load_table
 from evit_nas.space.arch import ArchConfig, Resolution
@@ -40,8 +41,11 @@ def device_id(device: str) -> str:
     return host_fingerprint() if device == HOST else device
 
 
-def open_device(device: str, *, tables: Path | None = None, threads: int = 1) -> DeviceModel:
-    """The predictor of `device`. Raises TableError where there is no table of it, naming what to do."""
+def open_device(device: str, *, tables: Path | None = None, threads: int = 1, merge: bool = False) -> DeviceModel:
+    """The predictor of `device`. Raises TableError where there is no table of it, naming what to do.
+
+    `merge`: rows of all its tables for the same conditions together, the strongest provenance first.
+    """
     from evit_nas.latency.predictor.fit import fit_predictor
 
     identity = device_id(device)
@@ -52,9 +56,15 @@ def open_device(device: str, *, tables: Path | None = None, threads: int = 1) ->
             raise
         profile = f"evit-nas profile --device host{'' if threads == 1 else f' --threads {threads}'}"
         raise TableError(f"this machine ({identity}) has no latency table; run {profile} ({error})") from None
-    table = load_table(path)
+    table = _merged(identity, path, tables) if merge else load_table(path)
     networks = () if table.provenance.calibration is not None else load_networks(path)
     return DeviceModel(device=identity, table=table, predictor=fit_predictor(table, networks), networks=len(networks))
+
+
+def _merged(device: str, path: Path, tables: Path | None) -> Table:
+    """The table at `path` with the rows of the device's other tables of the same name."""
+    same = [other for other in find_tables(device, tables, merge=True) if other.name == path.name]
+    return replace(merge_tables([load_table(other) for other in same]), path=path)
 
 
 def kernels_of(arch: ArchConfig, resolution: Resolution, lowering: Lowering) -> KernelGraph:

@@ -34,7 +34,7 @@ def predict(
     schedule: str = "plain",
 ) -> PredictResult:
     """Predicted latency of ARCH, or of any .tflite file. `strict`: a kernel that was not measured is an error."""
-    model = open_device(device, tables=tables, threads=threads)
+    model = open_device(device, tables=tables, threads=threads, merge=merge)
     style = resolve_lowering(lowering, default=model.table.conditions.lowering).style
     if isinstance(arch, str | Path) and Path(arch).suffix == TFLITE:
         graph, size = _foreign(Path(arch), resolution), None

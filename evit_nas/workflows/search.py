@@ -66,6 +66,7 @@ def search(
         lowering=lowering,
         threads=threads,
         tables=tables,
+        merge=merge,
         storage=storage,
     )
     setting = _open(request)
@@ -91,7 +92,7 @@ def _go_on(run: Path, progress: Progress, started: float) -> SearchResult:
 
 def _open(request: SearchRequest) -> Setting:
     whole = load_space(request.space)
-    model = open_device(request.device, tables=request.tables_dir, threads=request.threads)
+    model = open_device(request.device, tables=request.tables_dir, threads=request.threads, merge=request.merge)
     estimator = open_source(request.accuracy, whole.spec.task)
     space = whole.restrict(estimator.evidence)
     lowering = resolve_lowering(request.lowering or None, default=model.table.conditions.lowering)

@@ -26,6 +26,7 @@ class SearchRequest:
     lowering: str  # "" for the one that the table was measured with
     threads: int
     tables: str
+    merge: bool
     storage: str
 
     def header(self, table_hash: str) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def new_request(
     lowering: str | None,
     threads: int,
     tables: Path | None,
+    merge: bool,
     storage: str | None,
 ) -> SearchRequest:
     """Raises InputError for a budget or a number of trials that means nothing."""
@@ -73,6 +75,7 @@ def new_request(
         lowering=lowering or "",
         threads=threads,
         tables=str(tables.absolute()) if tables else "",
+        merge=merge,
         storage=storage or "",
     )
 

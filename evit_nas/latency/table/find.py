@@ -52,12 +52,12 @@ def _writable(folder: Path) -> bool:
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
-def find_tables(device: str, tables_dir: Path | None = None) -> tuple[Path, ...]:
-    """Tables of `device`, nearest first. A folder given that has one is used alone."""
+def find_tables(device: str, tables_dir: Path | None = None, *, merge: bool = False) -> tuple[Path, ...]:
+    """Tables of `device`, nearest first. A folder given that has one is used alone, unless `merge`."""
     found: list[Path] = []
     for folder in search_order(tables_dir):
         here = _tables_in(folder / device)
-        if here and folder == (tables_dir.absolute() if tables_dir is not None else None):
+        if here and not merge and folder == (tables_dir.absolute() if tables_dir is not None else None):
             return here
         found += here
     return tuple(found)
