@@ -58,15 +58,15 @@ def profile(
         table=result.table,
         rows=result.rows,
         rows_new=result.rows_new,
-        coverage=_covered(device, loaded, tables, threads),
+        coverage=_covered(device, loaded, tables, threads, merge),
         device=device_id(device),
         seconds=time.monotonic() - started,
     )
 
 
-def _covered(device: str, space: SearchSpace, tables: Path | None, threads: int) -> float:
+def _covered(device: str, space: SearchSpace, tables: Path | None, threads: int, merge: bool) -> float:
     """Mean share of the predicted time of random members that is measured or interpolated."""
-    model = open_device(device, tables=tables, threads=threads)
+    model = open_device(device, tables=tables, threads=threads, merge=merge)
     lowering = resolve_lowering(None, default=model.table.conditions.lowering)
     members = space.sample(COVERAGE_SEED, COVERAGE_MEMBERS)
     predictions = [model.predictor.predict(kernels_of(m.arch, m.resolution, lowering)) for m in members]

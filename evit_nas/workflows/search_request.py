@@ -40,9 +40,9 @@ class SearchRequest:
         """The command line that repeats this search."""
         words = [f"evit-nas search --budget {self.budget_ms:g}ms --device {self.device} --space {self.space}"]
         words.append(f"--accuracy {self.accuracy} --trials {self.trials} --seed {self.seed} --threads {self.threads}")
-        words += [
-            f"--{name} {getattr(self, name)}" for name in ("lowering", "tables", "storage") if getattr(self, name)
-        ]
+        given = {name: getattr(self, name) for name in ("lowering", "tables", "storage")}
+        words += [f"--{name} {value}" for name, value in given.items() if value]
+        words += ["--merge"] if self.merge else []
         return " ".join([*words, f"--out {run}"])
 
 
