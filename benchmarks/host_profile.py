@@ -93,14 +93,19 @@ def fidelity(device: HostDevice, space: SearchSpace, seed: int) -> dict[str, flo
 
 
 def _one(canary: Canary, member: Candidate) -> tuple[float, float, dict[str, tuple[float, int]]]:
-    """Two timings of a member in milliseconds, and signature -> (microseconds, places)."""
+    """Two timings of a member in milliseconds, and signature -> (microseconds, places); drift divided out of all."""
     graph = emit(member.arch, member.resolution)
     model = write(fill_random(graph, seed=0))
-    first = time_network(canary, model, seconds=0.15, min_runs=4, rounds=(1, 1)).latency_ms
+    first = _latency_ms(canary, model)
     events = calm_round(canary, lambda: canary.device.profile(model, seconds=0.15, min_runs=4))
-    second = time_network(canary, model, seconds=0.15, min_runs=4, rounds=(1, 1)).latency_ms
+    second = _latency_ms(canary, model)
     rows = rows_of(graph, events.value, canary=events.canary)
     return first, second, {row.signature.key: (row.median_us, row.repeats) for row in rows}
+
+
+def _latency_ms(canary: Canary, model: bytes) -> float:
+    timing = time_network(canary, model, seconds=0.15, min_runs=4, rounds=(1, 1))
+    return timing.latency_ms / timing.canary
 
 
 def _mape(errors: Sequence[float]) -> float:

@@ -33,7 +33,7 @@ ATTEMPTS = 6
 LONGEST_S = 15.0  # no further attempt after so long
 STEADY = 0.025
 SETTLING_LOOKS = 9
-STABLE_LOOKS = 4
+RECENT_LOOKS = 25
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.8
 
 
@@ -48,41 +48,37 @@ def canary_model() -> bytes:
 class Canary:
     """The reference model on one device. `reference_us` is its time when the table was begun.
 
-    `level` is the ratio to it that counts as undisturbed now; it moves when the machine has become another speed for
-    good (several looks in a row agree on it).
+    What counts as undisturbed is its usual ratio to that, the median of recent looks: a burst of other load is off it,
+    a machine that has become slower for good is not.
     """
 
     device: Device
     reference_us: float = 0.0
-    level: float = 1.0
     last: float = 1.0
-    off_level: list[float] = field(default_factory=list)
+    recent: list[float] = field(default_factory=list)
 
     def settle(self) -> None:
-        """Set the reference as the lower quartile of some looks, undisturbed ones if there are any."""
+        """Set the reference as the median of some looks, undisturbed ones if there are any."""
         looks = [(self._time(), self.device.disturbance()) for _ in range(SETTLING_LOOKS)]
-        calm = [time_us for time_us, problem in looks if not problem]
-        self.reference_us = float(np.quantile(calm or [time_us for time_us, _ in looks], 0.25))
+        calm = [time_us for time_us, problem in looks if not problem] or [time_us for time_us, _ in looks]
+        self.reference_us = float(np.median(calm))
+        self.recent = [time_us / self.reference_us for time_us in calm]
 
     def look(self) -> float:
         """Time of the reference model now over `reference_us`."""
         self.last = self._time() / self.reference_us
+        self.recent = [*self.recent, self.last][-RECENT_LOOKS:]
         return self.last
 
     def off(self, *ratios: float) -> bool:
-        """Whether any of these looks is more than 5 % off the level."""
-        return any(abs(ratio / self.level - 1) > CANARY_LIMIT for ratio in ratios)
-
-    def missed(self, ratio: float) -> None:
-        """Count a look off the level; once they agree among themselves, theirs is the new level."""
-        self.off_level = [*self.off_level, ratio][-STABLE_LOOKS:]
-        stable = len(self.off_level) == STABLE_LOOKS
-        if stable and max(self.off_level) / min(self.off_level) < 1 + CANARY_LIMIT / 2:
-            self.level, self.off_level = float(np.median(self.off_level)), []
+        """Whether any of these looks is more than 5 % off the usual one."""
+        usual = float(np.median(self.recent))
+        return any(abs(ratio / usual - 1) > CANARY_LIMIT for ratio in ratios)
 
     def move_reference(self, reference_us: float) -> None:
-        """Take the reference of an earlier run; the speed of now becomes the level."""
-        self.level = self.last = self.reference_us / reference_us
+        """Take the reference of an earlier run; the speed of now stays the usual one."""
+        scale = self.reference_us / reference_us
+        self.recent, self.last = [ratio * scale for ratio in self.recent], self.last * scale
         self.reference_us = reference_us
 
     def _time(self) -> float:
@@ -118,8 +114,6 @@ def calm_round(canary: Canary, work: Callable[[], T], *, attempts: int = ATTEMPT
         taken = canary.device.disturbance()
         after = canary.look()
         off = canary.off(before, after)
-        if off and not taken:
-            canary.missed(after)
         problem = taken or (f"the reference model took {max(before, after):.2f} times its first time" if off else "")
         done = Round(value=value, canary=(before + after) / 2, thrown_away=attempt, problem=problem)
         if not problem:

@@ -81,7 +81,9 @@ def test_a_machine_that_became_slower_for_good_is_accepted_with_its_canary() -> 
     done = calm_round(canary, lambda: 1)
     assert done.problem == ""
     assert done.canary == pytest.approx(1.2)
-    assert calm_round(canary, lambda: 1).thrown_away == 0
+    for _ in range(3):
+        done = calm_round(canary, lambda: 1)
+    assert done.thrown_away == 0
 
 
 def test_a_machine_whose_speed_keeps_changing_is_named() -> None:
