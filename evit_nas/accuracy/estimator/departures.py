@@ -22,8 +22,9 @@ def describe(
     steps: NDArray[np.float64],
     first: int,
     classes: int,
+    final_expand: int,
 ) -> tuple[str, ...]:
-    """Departures of one network from rows with `sides` and `classes`.
+    """Departures of one network from rows with `sides`, `classes` and `final_expand` (0: none).
 
     `steps` (parts,): its parts in units of the family, 0 at b`first`.
     """
@@ -35,7 +36,7 @@ def describe(
                 *((f"{arch.head.classes} classes (published: {classes})",) if arch.head.classes != classes else ()),
                 *_blocks(arch),
                 *_attention(arch),
-                *(_seg_head(arch.head) if isinstance(arch.head, SegHead) else ()),
+                *(_seg_head(arch.head, final_expand) if isinstance(arch.head, SegHead) else ()),
                 *(("bilinear upsampling (published: bicubic)",) if _bilinear(arch) else ()),
             ]
         )
@@ -101,7 +102,7 @@ def _attention(arch: ArchConfig) -> Iterator[str]:
                 yield f"stage {number}: heads ratio {msa.heads_ratio:g} (published: 1)"
 
 
-def _seg_head(head: SegHead) -> Iterator[str]:
+def _seg_head(head: SegHead, final_expand: int) -> Iterator[str]:
     if head.stride != 8 or len(head.inputs) < 3:
         inputs = ",".join(map(str, head.inputs))
         yield f"head at stride {head.stride} from stages {inputs}: counted as an input of up to half the size"
@@ -109,3 +110,5 @@ def _seg_head(head: SegHead) -> Iterator[str]:
         yield f"head block {head.block}, expand {head.expand}, kernel {head.kernel} (published: mbconv, 4, 3)"
     if head.activation != "hswish":
         yield f"head: {head.activation} (published: hswish)"
+    if (head.final_expand or 0) != final_expand:
+        yield f"head: final expand {head.final_expand or 'none'} (published: {final_expand or 'none'})"

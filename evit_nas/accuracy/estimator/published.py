@@ -91,6 +91,7 @@ class PublishedEstimator:
             steps=_in_steps(self.curve.locate(networks).by_part[0], axis),
             first=int(self.anchors[0].network[1]),
             classes=self.curve.convention.classes,
+            final_expand=self.curve.convention.final_expand,
         )
         value, low, high = (float(column[0]) for column in (batch.value, batch.low, batch.high))
         return AccuracyEstimate(value=value, low=low, high=high, departures=departures)
