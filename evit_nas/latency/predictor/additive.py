@@ -93,17 +93,13 @@ class AdditivePredictor:
         return self._costs[key]
 
     def _build(self, signature: KernelSignature) -> KernelCost:
-        terms = np.zeros(TERMS)
-        terms[KERNELS] = 1.0
-        terms[ACTIVATION_MB] = signature.activation_bytes / 1e6
         if signature in self._table:
             row = self._table.lookup(signature)
-            terms[MEASURED] = row.median_us
-            return KernelCost(terms, row.provenance)
+            return KernelCost(kernel_terms(signature, measured_us=row.median_us), row.provenance)
         us, sd, own_family = self._regression.predict(signature)
-        inside = own_family and self._ranges.holds(axes(signature))
-        terms[INTERPOLATED if inside else EXTRAPOLATED] = us
-        terms[SD] = us * (sd if inside else max(sd, EXTRAPOLATED_SD))
+        if own_family and self._ranges.holds(axes(signature)):
+            return KernelCost(kernel_terms(signature, interpolated_us=us, sd=sd), self._weakest)
+        terms = kernel_terms(signature, extrapolated_us=us, sd=max(sd, EXTRAPOLATED_SD))
         return KernelCost(terms, self._weakest)
 
     def _shares(self, kernels: Sequence[Kernel]) -> Mapping[str, float]:
@@ -113,6 +109,20 @@ class AdditivePredictor:
             times[cost.provenance] = times.get(cost.provenance, 0.0) + cost.us
         total = sum(times.values())
         return {name: us / total for name, us in times.items()}
+
+
+def kernel_terms(
+    signature: KernelSignature,
+    *,
+    measured_us: float = 0.0,
+    interpolated_us: float = 0.0,
+    extrapolated_us: float = 0.0,
+    sd: float = 0.0,
+) -> Floats:
+    """Terms of one kernel, shape (TERMS,). `sd`: relative standard deviation of a time that was not measured."""
+    unmeasured_us = interpolated_us + extrapolated_us
+    megabytes = signature.activation_bytes / 1e6
+    return np.array([measured_us, interpolated_us, extrapolated_us, sd * unmeasured_us, 1.0, megabytes])
 
 
 def network_features(sums: Floats) -> Floats:

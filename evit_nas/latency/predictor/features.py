@@ -1,8 +1,8 @@
 """The only extractor: from a kernel signature to the numbers that predictors read.
 
-Three views of one signature: `Facts` (counts and sizes), `axes` (what coverage and regression vary over) and
-`cost_columns` (the physical columns that a calibration sums over whole networks). Tensors are NHWC; weights of
-CONV_2D are [out, kh, kw, in / groups], of DEPTHWISE_CONV_2D [1, kh, kw, channels].
+Four views of one signature: `Facts` (counts and sizes), `cost_columns` (the physical columns that a calibration sums
+over whole networks), `axes` (what coverage compares) and `kernel_input` (what the regression of a kernel reads).
+Tensors are NHWC; weights of CONV_2D are [out, kh, kw, in / groups], of DEPTHWISE_CONV_2D [1, kh, kw, channels].
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from evit_nas.latency.predictor.kinds import (
 from evit_nas.latency.predictor.recipes import RAMPS_MIB
 
 MIB = 2.0**20
+TILES = (8, 16, 32)  # output channels of XNNPACK's microkernels
 COST_COLUMNS = (
     "dense_gmac",
     "depthwise_gmac",
@@ -195,3 +196,50 @@ def _variant(signature: KernelSignature) -> str:
         attrs.append("kernel={}x{}".format(*signature.inputs[1].shape[1:3]))
     constants = "".join("c" if t.constant else "a" for t in signature.inputs)
     return " ".join([*attrs, constants, signature.inputs[0].dtype if signature.inputs else "float32"])
+
+
+@dataclass(frozen=True, slots=True)
+class KernelInput:
+    """What the regression of one kernel reads. Every number grows, or stays, when an axis grows.
+
+    `sizes` are the numeric axes; `work` MACs, or elements where there are none; `tiled_work` the same with the output
+    channels rounded up to each of TILES; `row_bytes` the input rows that one output row needs.
+    """
+
+    family: str
+    sizes: tuple[float, ...]
+    work: float
+    tiled_work: tuple[float, ...]
+    read_bytes: float
+    written_bytes: float
+    weight_bytes: float
+    row_bytes: float
+
+
+def kernel_input(signature: KernelSignature) -> KernelInput:
+    """Raises MissingCostError for an operator that nothing knows."""
+    kernel, fact = axes(signature), facts(signature)
+    values = dict(kernel.values)
+    work = float(max(fact.macs, fact.elements))
+    width = next((values[name] for name in ("cout", "columns", "cin") if name in values), None)
+    written = float(sum(t.size_bytes for t in signature.outputs))
+    taps = values.get("taps", 1.0)
+    return KernelInput(
+        family=f"{kernel.family} {taps:g} taps" if taps > 1 else kernel.family,
+        sizes=tuple(value for name, value in kernel.values if name not in ("taps", "stride", "last")),
+        work=work,
+        tiled_work=() if width is None else tuple(work / width * tile * math.ceil(width / tile) for tile in TILES),
+        read_bytes=sum(fact.tensor_bytes) - written,
+        written_bytes=written,
+        weight_bytes=float(signature.weight_bytes),
+        row_bytes=_row_bytes(signature, values, written),
+    )
+
+
+def _row_bytes(signature: KernelSignature, values: dict[str, float], written: float) -> float:
+    if "taps" in values:
+        _, _, width, channels = signature.inputs[0].shape
+        return 4.0 * signature.inputs[1].shape[1] * width * channels
+    if "inner" in values:
+        return 4.0 * values["inner"] * values["columns"]
+    return written

@@ -1,23 +1,38 @@
-"""From a table to its predictor. Nothing fitted is stored: a predictor is refitted from the table each time."""
+"""From a table to its predictor. Nothing fitted is stored: a predictor is refitted from the table each time.
+
+Kernels are timed inside whole networks, so a network that stands beside the table has rows of its own. To learn how
+far off a new network is, its rows are left out: kernels are predicted by a regression of the other folds, the sum is
+corrected by the other networks, and the rest is the error that the interval is made of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evit_nas.errors import TableError
 from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel
 from evit_nas.graph.lowering import AUTHORS, OURS
-from evit_nas.latency.measurement import Conditions, NetworkMeasurement
-from evit_nas.latency.predictor.additive import SD, AdditivePredictor, network_features
-from evit_nas.latency.predictor.base import LatencyPredictor
+from evit_nas.latency.measurement import Conditions, Measurement, NetworkMeasurement
+from evit_nas.latency.predictor.additive import SD, TERMS, AdditivePredictor, kernel_terms, network_features
+from evit_nas.latency.predictor.base import Floats, LatencyPredictor
 from evit_nas.latency.predictor.calibrated import CalibratedPredictor
 from evit_nas.latency.predictor.correction import fit_correction, leave_one_out_us
-from evit_nas.latency.predictor.interval import conformal_factor, relative_sd
-from evit_nas.latency.predictor.regression import fit_regression
+from evit_nas.latency.predictor.features import kernel_input
+from evit_nas.latency.predictor.interval import Z90, conformal_factor, relative_sd
+from evit_nas.latency.predictor.regression import (
+    FOLDS,
+    KernelRegression,
+    fit_regression,
+    out_of_fold_us,
+    row_weights,
+    with_errors,
+)
 from evit_nas.latency.table.store import Table
 
 GRAPH_US = 5.0  # running a graph at all, where the table has no row for it
@@ -39,22 +54,75 @@ def fit_additive(table: Table, networks: Sequence[NetworkMeasurement]) -> Additi
     if not rows:
         where = table.path or f"{table.conditions.device}/{table.conditions.stem}.csv"
         raise TableError(f"{where}: no kernel is measured yet; run evit-nas profile")
-    regression = fit_regression([row.signature for row in rows], [row.median_us for row in rows])
     graph_us = min((row.median_us for row in table.rows if row.signature.kind == GRAPH_KIND), default=GRAPH_US)
+    members = [network_kernels(network, table.conditions) for network in networks]
+    regression, known = _left_out(rows, members)
     none = fit_correction(np.zeros((0, 4)), np.zeros(0), graph_us=graph_us)
-    plain = AdditivePredictor(table, regression, none)
+    plain = AdditivePredictor(table, regression, none, interval_factor=Z90)
     if not networks:
         return plain
-    sums = np.array([plain.terms(network_kernels(network, table.conditions)) for network in networks])
-    measured_us = np.array([1e3 * network.latency_ms for network in networks])
-    features = network_features(sums)
-    correction = fit_correction(features, measured_us, graph_us=graph_us)
+    sums = np.array(
+        [
+            sum((_left_out_terms(plain, known, number % FOLDS, kernel) for kernel in kernels), np.zeros(TERMS))
+            for number, kernels in enumerate(members)
+        ]
+    )
+    features, measured_us = network_features(sums), np.array([1e3 * network.latency_ms for network in networks])
     left_out_us = leave_one_out_us(features, measured_us, graph_us=graph_us)
-    factor = conformal_factor(measured_us, left_out_us, relative_sd(left_out_us, sums[:, SD]))
-    return AdditivePredictor(table, regression, correction, interval_factor=factor)
+    return AdditivePredictor(
+        table,
+        regression,
+        fit_correction(features, measured_us, graph_us=graph_us),
+        interval_factor=conformal_factor(measured_us, left_out_us, relative_sd(left_out_us, sums[:, SD])),
+    )
 
 
 def network_kernels(network: NetworkMeasurement, conditions: Conditions) -> tuple[Kernel, ...]:
     """Kernels of a timed network in the lowering of the table that it stands beside."""
     lowering = AUTHORS if conditions.lowering == "authors" else OURS
     return fuse(emit(network.arch, network.resolution, lowering)).kernels
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A measured row, the fold of the network it was measured in, and its time as predicted without that fold."""
+
+    measured_us: float
+    fold: int
+    left_out_us: float
+    left_out_sd: float
+
+
+def _left_out(
+    rows: Sequence[Measurement], members: Sequence[Sequence[Kernel]]
+) -> tuple[KernelRegression, dict[str, _Row]]:
+    """The regression of all rows, and every row by signature key with what the other folds say about it."""
+    inputs = [kernel_input(row.signature) for row in rows]
+    us, weights = np.array([row.median_us for row in rows]), row_weights(rows)
+    folds = _folds(rows, members)
+    left_out = out_of_fold_us(inputs, us, weights, folds)
+    regression = with_errors(fit_regression(inputs, us, weights), inputs, us, left_out)
+    known = {
+        row.signature.key: _Row(row.median_us, int(fold), float(time), regression.relative_sd(kernel.family))
+        for row, kernel, fold, time in zip(rows, inputs, folds, left_out, strict=True)
+    }
+    return regression, known
+
+
+def _folds(rows: Sequence[Measurement], members: Sequence[Sequence[Kernel]]) -> NDArray[np.intp]:
+    """The fold of each row: that of the first network that has the kernel, where it was measured."""
+    first: dict[str, int] = {}
+    for number, kernels in enumerate(members):
+        for kernel in kernels:
+            first.setdefault(kernel.signature.key, number)
+    return np.array([first.get(row.signature.key, i) % FOLDS for i, row in enumerate(rows)], dtype=np.intp)
+
+
+def _left_out_terms(plain: AdditivePredictor, known: dict[str, _Row], fold: int, kernel: Kernel) -> Floats:
+    """Terms of a kernel as if no row of `fold` were known."""
+    row = known.get(kernel.signature.key)
+    if row is None:
+        return plain.cost(kernel.signature).terms
+    if row.fold != fold:
+        return kernel_terms(kernel.signature, measured_us=row.measured_us)
+    return kernel_terms(kernel.signature, interpolated_us=row.left_out_us, sd=row.left_out_sd)

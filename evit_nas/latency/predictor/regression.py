@@ -1,150 +1,218 @@
 """The time of a kernel that has no row: a sum of monotone terms with non-negative coefficients, one fit per family.
 
-Terms are products of the kernel's axes to powers of 0, 1/2 and 1, channel counts also rounded up to XNNPACK's tiles,
-and its bytes on log ramps of the working set (the caches). Every term grows in every axis and no coefficient is
-negative, so the prediction can never fall when channels or pixels grow; extrapolation stays physical. Fitted with
-scikit-learn on relative error.
+Terms are products of the kernel's axes to powers of 0, 1/2 and 1, its work with channels rounded up to XNNPACK's
+tiles, and its work and bytes on log ramps of what must stay in a cache: the weights (L1), the input rows of one output
+row (L1, L2) and all tensors (L2, L3). Every term grows in every axis and no coefficient is negative, so a prediction
+never falls when channels or pixels grow, and extrapolation stays physical. Weighted by each row's own interval, on
+relative error, with Huber weights against disturbed rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
-from math import ceil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evit_nas.graph.kernel import KernelSignature
+from evit_nas.latency.measurement import Measurement
 from evit_nas.latency.predictor.base import Floats
-from evit_nas.latency.predictor.features import Axes, Facts, axes, facts, ramp
+from evit_nas.latency.predictor.features import KernelInput, kernel_input
 
-POWERS = (0.0, 0.5, 1.0)
-TILES = (8, 16, 32)
-RAMPS_MIB = ((0.25, 1.0), (1.0, 4.0), (4.0, 16.0), (16.0, 64.0))
-MIN_FAMILY_ROWS = 6
+# KiB; log ramps between neighbours
+WEIGHT_LADDER = (4, 8, 16, 32, 64, 256, 1024, 4096)
+ROW_LADDER = (8, 32, 128, 512, 1024, 4096)
+TENSOR_LADDER = (128, 512, 1024, 4096, 16384, 65536)
+COMPUTE = ("CONV_2D", "DEPTHWISE_CONV_2D", "BATCH_MATMUL", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+MIN_FAMILY_ROWS = 4
+MIN_RUNG_ROWS = 3  # a rung of a ladder that fewer rows have climbed is left out: noise would set its slope
+RUNG = 0.2
+RIDGE = 0.03
+ROW_SD = 0.03  # relative, what even an exact row is off from any smooth law
+HUBER = 4.0  # in robust standard deviations
+ROUNDS = 3
 FOLDS = 5
-RIDGE = 1e-3  # of a term that explains a row alone; keeps near-equal terms from trading places
-EXTRAPOLATED_SD = 0.4  # relative, where a family has too few rows to tell
 MIN_SD = 0.02
-POOLED = "any kernel"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A kernel as the regression reads it."""
-
-    axes: Axes
-    facts: Facts
-
-    @staticmethod
-    def of(signature: KernelSignature) -> Sample:
-        """Raises MissingCostError for an operator that nothing knows."""
-        return Sample(axes(signature), facts(signature))
+EXTRAPOLATED_SD = 0.4  # relative, where the family has too few rows to tell
 
 
 @dataclass(frozen=True)
 class FamilyFit:
-    """Coefficients (microseconds per unit of each term) and the relative error of kernels left out of the fit."""
+    """Coefficients (microseconds per unit of each term), the rungs in use, and the relative error of rows left out."""
 
     coefficients: Floats
+    rungs: NDArray[np.bool_]
     relative_sd: float
-    basis: Callable[[Sample], Floats]
 
-    def predict_us(self, sample: Sample) -> float:
-        return float(self.basis(sample) @ self.coefficients)
+    def predict_us(self, inputs: Sequence[KernelInput]) -> Floats:
+        """Microseconds of N kernels of the family, shape (N,)."""
+        return np.asarray(_design(inputs, self.rungs) @ self.coefficients, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class KernelRegression:
-    """One fit per family, and a pooled one (MACs, elements, bytes) for families with too few rows."""
+    """One fit per family, and a pooled one (work and bytes) for families with too few rows."""
 
     families: Mapping[str, FamilyFit]
-    pooled: FamilyFit
+    pooled: Floats
 
     def predict(self, signature: KernelSignature) -> tuple[float, float, bool]:
-        """Microseconds, their relative standard deviation, and whether the kernel's own family gave them."""
-        sample = Sample.of(signature)
-        own = self.families.get(family_of(sample.axes))
-        chosen = own or self.pooled
-        return chosen.predict_us(sample), chosen.relative_sd, own is not None
+        """Microseconds, their relative standard deviation, and whether the kernel's own family gave them.
+
+        Raises MissingCostError for an operator that nothing knows.
+        """
+        kernel = kernel_input(signature)
+        own = self.families.get(kernel.family)
+        if own is None:
+            return float((_pooled_design([kernel]) @ self.pooled)[0]), EXTRAPOLATED_SD, False
+        return float(own.predict_us([kernel])[0]), own.relative_sd, True
+
+    def relative_sd(self, family: str) -> float:
+        """Relative standard deviation of a predicted kernel of `family`."""
+        return self.families[family].relative_sd if family in self.families else EXTRAPOLATED_SD
 
 
-def family_of(kernel: Axes) -> str:
-    """The key of a fit: XNNPACK has its own microkernels by number of taps."""
-    taps = kernel.get("taps", 0.0)
-    return f"{kernel.family} {taps:g} taps" if taps > 1 else kernel.family
+def row_weights(rows: Sequence[Measurement]) -> Floats:
+    """Weight of each row's relative error: 1 where its interval is narrow, less where it is wide, shape (N,)."""
+    half = np.array([(row.high_us - row.low_us) / (2 * 1.96 * row.median_us) for row in rows])
+    return np.asarray(ROW_SD / np.sqrt(ROW_SD**2 + np.minimum(half, 1.0) ** 2), dtype=np.float64)
 
 
-def fit_regression(signatures: Sequence[KernelSignature], us: Sequence[float]) -> KernelRegression:
+def fit_regression(inputs: Sequence[KernelInput], us: Floats, weights: Floats) -> KernelRegression:
     """Fit every family that has at least MIN_FAMILY_ROWS rows, and the pooled fall-back over all rows."""
-    samples, times = [Sample.of(signature) for signature in signatures], np.array(us, dtype=np.float64)
-    keys = np.array([family_of(sample.axes) for sample in samples])
     families = {}
-    for key in dict.fromkeys(keys.tolist()):
-        rows = np.flatnonzero(keys == key)
-        if len(rows) >= MIN_FAMILY_ROWS:
-            families[key] = _fit([samples[i] for i in rows], times[rows], _family_basis)
-    pooled = _fit(samples, times, _pooled_basis)
-    return KernelRegression(families, FamilyFit(pooled.coefficients, EXTRAPOLATED_SD, pooled.basis))
+    for family, index in _by_family(inputs).items():
+        if len(index) >= MIN_FAMILY_ROWS:
+            own = _take(inputs, index)
+            rungs = _rungs(own)
+            coefficients = _solve(_design(own, rungs), us[index], weights[index])
+            families[family] = FamilyFit(coefficients, rungs, EXTRAPOLATED_SD)
+    return KernelRegression(families, _solve(_pooled_design(inputs), us, weights))
 
 
-def _fit(samples: Sequence[Sample], us: Floats, basis: Callable[[Sample], Floats]) -> FamilyFit:
-    design = np.array([basis(sample) for sample in samples])
-    return FamilyFit(_solve(design, us), _left_out_sd(design, us), basis)
+def out_of_fold_us(inputs: Sequence[KernelInput], us: Floats, weights: Floats, folds: NDArray[np.intp]) -> Floats:
+    """Each row's time by a regression that has not seen its fold, shape (N,)."""
+    predicted = np.zeros(len(us))
+    for fold in np.unique(folds):
+        out = np.flatnonzero(folds == fold)
+        kept = np.flatnonzero(folds != fold)
+        if len(kept) == 0:
+            kept = out
+        model = fit_regression(_take(inputs, kept), us[kept], weights[kept])
+        for family, index in _by_family(_take(inputs, out)).items():
+            rows = out[index]
+            own = _take(inputs, rows)
+            fit = model.families.get(family)
+            predicted[rows] = fit.predict_us(own) if fit else _pooled_design(own) @ model.pooled
+    return predicted
 
 
-def _solve(design: Floats, us: Floats) -> Floats:
-    """Non-negative coefficients, least squares of predicted / measured - 1 with a small ridge."""
-    from sklearn.linear_model import LinearRegression
+def with_errors(
+    model: KernelRegression, inputs: Sequence[KernelInput], us: Floats, left_out: Floats
+) -> KernelRegression:
+    """`model` with each family's relative error, from its rows' out-of-fold predictions."""
+    errors = np.log(left_out / us)
+    families = dict(model.families)
+    for family, index in _by_family(inputs).items():
+        if family in families:
+            families[family] = replace(families[family], relative_sd=_spread(errors[index]))
+    return KernelRegression(families, model.pooled)
+
+
+def _spread(errors: Floats) -> float:
+    """Between a robust and a plain standard deviation; small families are not believed to be exact."""
+    robust = 1.4826 * float(np.median(np.abs(errors)))
+    plain = float(np.sqrt(np.mean(np.minimum(errors**2, 0.25))))
+    shrink = 4 / (4 + len(errors))
+    return max(MIN_SD, (1 - shrink) * float(np.hypot(robust, plain)) / 2**0.5 + shrink * EXTRAPOLATED_SD / 2)
+
+
+def _take(inputs: Sequence[KernelInput], index: NDArray[np.intp]) -> list[KernelInput]:
+    return [inputs[i] for i in index.tolist()]
+
+
+def _by_family(inputs: Sequence[KernelInput]) -> dict[str, NDArray[np.intp]]:
+    found: dict[str, list[int]] = {}
+    for i, kernel in enumerate(inputs):
+        found.setdefault(kernel.family, []).append(i)
+    return {family: np.array(index, dtype=np.intp) for family, index in found.items()}
+
+
+def _solve(design: Floats, us: Floats, weights: Floats) -> Floats:
+    """Non-negative coefficients, weighted least squares of predicted / measured - 1 with a small ridge, Huber."""
+    from scipy.optimize import nnls
 
     relative = design / us[:, None]
     scale = relative.max(axis=0)
     scale[scale == 0] = 1.0
-    shrink = np.eye(len(scale)) * RIDGE
-    model = LinearRegression(fit_intercept=False, positive=True)
-    model.fit(np.vstack([relative / scale, shrink]), np.concatenate([np.ones(len(us)), np.zeros(len(scale))]))
-    return np.asarray(model.coef_ / scale, dtype=np.float64)
+    relative = relative / scale
+    shrink = np.eye(len(scale)) * RIDGE * np.sqrt(weights.mean() * len(us) / 10)
+    current = weights
+    solution = np.zeros(len(scale))
+    for _ in range(ROUNDS):
+        left = np.vstack([relative * current[:, None], shrink])
+        right = np.concatenate([current, np.zeros(len(scale))])
+        solution = nnls(left, right, maxiter=100 * len(scale))[0]
+        residual = np.abs(relative @ solution - 1)
+        limit = HUBER * (1.4826 * np.median(residual) + 1e-3)
+        current = weights * np.sqrt(np.minimum(1.0, limit / np.maximum(residual, 1e-9)))
+    return np.asarray(solution / scale, dtype=np.float64)
 
 
-def _left_out_sd(design: Floats, us: Floats) -> float:
-    """Robust relative error over FOLDS interleaved folds of rows sorted by time."""
-    if len(us) < 2 * FOLDS:
-        return EXTRAPOLATED_SD / 2
-    fold = np.empty(len(us), dtype=np.intp)
-    fold[np.argsort(us)] = np.arange(len(us)) % FOLDS
-    errors = np.zeros(len(us))
-    for number in range(FOLDS):
-        out = fold == number
-        errors[out] = design[out] @ _solve(design[~out], us[~out]) / us[out] - 1
-    spread = 1.4826 * np.median(np.abs(errors))
-    return float(max(MIN_SD, np.sqrt((spread**2 + np.minimum(errors**2, 0.25).mean()) / 2)))
+def _design(inputs: Sequence[KernelInput], rungs: NDArray[np.bool_]) -> Floats:
+    """Terms of N kernels of one family, shape (N, T)."""
+    columns = _base_terms(inputs) + [term for term, used in zip(_rung_terms(inputs), rungs, strict=True) if used]
+    return np.stack(columns, axis=1)
 
 
-def _family_basis(sample: Sample) -> Floats:
-    sizes = [value for name, value in sample.axes.values if name not in ("taps", "stride", "last")]
-    powers = POWERS if len(sizes) <= 3 else (0.0, 1.0)
+def _base_terms(inputs: Sequence[KernelInput]) -> list[Floats]:
+    work, read, written = (_column(inputs, name) for name in ("work", "read_bytes", "written_bytes"))
+    if not inputs[0].family.startswith(COMPUTE):
+        return [np.ones(len(inputs)), work, np.sqrt(work), read + written]
+    sizes = np.array([kernel.sizes for kernel in inputs])
+    powers = (0.0, 0.5, 1.0) if sizes.shape[1] <= 3 else (0.0, 1.0)
     monomials = [
-        float(np.prod([size**power for size, power in zip(sizes, exponents, strict=True)]))
-        for exponents in product(powers, repeat=len(sizes))
+        np.asarray(np.prod(sizes ** np.array(exponents), axis=1))
+        for exponents in product(powers, repeat=sizes.shape[1])
     ]
-    return np.array([*monomials, *_tiled(sample.axes), *_traffic(sample.facts)])
+    tiled = list(np.array([kernel.tiled_work for kernel in inputs]).T)
+    return [*monomials, *tiled, read, written, _column(inputs, "weight_bytes")]
 
 
-def _pooled_basis(sample: Sample) -> Floats:
-    fact = sample.facts
-    return np.array([1.0, fact.macs, fact.elements, sum(fact.tensor_bytes), *_traffic(fact)])
+def _rung_terms(inputs: Sequence[KernelInput]) -> list[Floats]:
+    """Work and bytes beyond each size that a cache may have."""
+    return [amount * ramp for amount, ramp in _climbed(inputs)]
 
 
-def _tiled(kernel: Axes) -> list[float]:
-    """MACs with the output channels rounded up to a tile."""
-    columns = "cout" if "cout" in dict(kernel.values) else "columns" if "columns" in dict(kernel.values) else "cin"
-    width = kernel.get(columns)
-    rest = float(np.prod([value for name, value in kernel.values if name not in (columns, "stride", "taps", "last")]))
-    return [rest * tile * ceil(width / tile) for tile in TILES]
+def _rungs(inputs: Sequence[KernelInput]) -> NDArray[np.bool_]:
+    return np.array([(ramp > RUNG).sum() >= MIN_RUNG_ROWS for _, ramp in _climbed(inputs)])
 
 
-def _traffic(fact: Facts) -> list[float]:
-    """Bytes that miss a cache: all of them, times a ramp of the working set, for each cache-like size."""
-    total = sum(fact.tensor_bytes)
-    return [total * ramp(total, low, high) for low, high in RAMPS_MIB]
+def _climbed(inputs: Sequence[KernelInput]) -> list[tuple[Floats, Floats]]:
+    """Amount and ramp of every rung, each of shape (N,)."""
+    work, read, written = (_column(inputs, name) for name in ("work", "read_bytes", "written_bytes"))
+    tensors = _ladder(read + written, TENSOR_LADDER)
+    if not inputs[0].family.startswith(COMPUTE):
+        return [(read + written, ramp) for ramp in tensors]
+    weights = _ladder(_column(inputs, "weight_bytes"), WEIGHT_LADDER)
+    rows = _ladder(_column(inputs, "row_bytes"), ROW_LADDER)
+    return [(work, ramp) for ramp in (*weights, *rows, *tensors)] + [
+        (amount, ramp) for amount in (read, written) for ramp in tensors
+    ]
+
+
+def _ladder(size_bytes: Floats, edges_kib: Sequence[int]) -> list[Floats]:
+    """Log ramps from 0 to 1 between neighbouring edges, one for each pair."""
+    kib = np.maximum(size_bytes, 1.0) / 1024
+    return [np.clip(np.log(kib / low) / np.log(high / low), 0.0, 1.0) for low, high in pairwise(edges_kib)]
+
+
+def _pooled_design(inputs: Sequence[KernelInput]) -> Floats:
+    moved = _column(inputs, "read_bytes") + _column(inputs, "written_bytes")
+    return np.stack([np.ones(len(inputs)), _column(inputs, "work"), moved], axis=1)
+
+
+def _column(inputs: Sequence[KernelInput], name: str) -> Floats:
+    return np.array([getattr(kernel, name) for kernel in inputs], dtype=np.float64)

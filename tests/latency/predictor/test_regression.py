@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evit_nas.graph.kernel import KernelSignature, TensorType
-from evit_nas.latency.predictor.regression import KernelRegression, fit_regression
+from evit_nas.latency.predictor.features import kernel_input
+from evit_nas.latency.predictor.regression import KernelRegression, fit_regression, out_of_fold_us, with_errors
 
 
 def pointwise(height: int, width: int, cin: int, cout: int) -> KernelSignature:
@@ -42,7 +43,10 @@ def signatures() -> list[KernelSignature]:
 @pytest.fixture(scope="module")
 def regression(signatures: list[KernelSignature], true_us: Callable[[KernelSignature], float]) -> KernelRegression:
     noise = np.random.default_rng(1).normal(1, 0.05, len(signatures))
-    return fit_regression(signatures, [true_us(s) * n for s, n in zip(signatures, noise, strict=True)])
+    us = np.array([true_us(s) * n for s, n in zip(signatures, noise, strict=True)])
+    inputs, weights = [kernel_input(s) for s in signatures], np.ones(len(us))
+    left_out = out_of_fold_us(inputs, us, weights, np.arange(len(us)) % 5)
+    return with_errors(fit_regression(inputs, us, weights), inputs, us, left_out)
 
 
 def test_it_interpolates(regression: KernelRegression, true_us: Callable[[KernelSignature], float]) -> None:
