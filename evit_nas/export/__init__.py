@@ -1,0 +1,1 @@
+"""Model files, each checked against torch."""

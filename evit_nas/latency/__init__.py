@@ -1,0 +1,1 @@
+"""The latency wing: tables, profilers, predictors. It never sees the accuracy wing."""

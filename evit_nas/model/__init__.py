@@ -1,0 +1,1 @@
+"""ArchConfig to torch, and weights files."""

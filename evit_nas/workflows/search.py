@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
-
 from evit_nas.accuracy.estimator.sources import open_source
 from evit_nas.errors import InputError
 from evit_nas.files import folder
@@ -14,10 +12,9 @@ from evit_nas.report.html import write_report
 from evit_nas.report.run_data import Winner, write_run
 from evit_nas.search.feasibility import check_budget
 from evit_nas.search.journal import Journal
-from evit_nas.search.objective import Rows
+from evit_nas.search.seeds import seed_rows
 from evit_nas.search.study import Generation, StudyResult, run_study
-from evit_nas.space.dimension import Candidate
-from evit_nas.space.space import SearchSpace, load_space
+from evit_nas.space.space import load_space
 from evit_nas.workflows.candidates import resolve_lowering
 from evit_nas.workflows.latency import HOST, open_device
 from evit_nas.workflows.progress import Progress, Silent
@@ -127,22 +124,11 @@ def _study(
         budget_ms=request.budget_ms,
         trials=request.trials,
         seed=request.seed,
-        seeds=_official_rows(setting.space),
+        seeds=seed_rows(setting.space, setting.scorer.score, request.budget_ms),
         storage=request.storage or None,
         finished=finished,
         on_generation=on_generation,
     )
-
-
-def _official_rows(space: SearchSpace) -> Rows:
-    """The official members at every input size of the space: the first to be evaluated."""
-    members = [
-        Candidate(space.member(name), size)
-        for name in space.members
-        for size in space.resolutions
-        if space.contains(space.member(name), size) is None
-    ]
-    return space.encode(members) if members else np.empty((0, len(space.dimensions)), dtype=np.int32)
 
 
 def _finish(

@@ -5,8 +5,7 @@ accuracy(t, r) = a + b (1 - exp(-k t)) / k - D ((r0 / r)^2 - 1) / 2
 t is the position on the published scaling axis: the mean over the parts of a network (capacity.PARTS) of log size,
 each part read on the axis where the anchors have that size. r is the square root of the input area (half of it where
 images are 1:2), r0 that of today's rows. k, a, b, D are least squares; D is the slope in log r at r0. Its exponent of 2
-is a choice, checked on SegFormer-B0 (published.csv): D from its rows at 768, 640, 512 against 1024 is 2.3, 3.2, 2.9; an
-exponent of 1 gives 2.7, 4.2, 4.3, a straight line in log r 3.1, 5.3, 6.2.
+is an assumption: the anchors hold two input sizes a network at most, which cannot tell it from 1 or from a logarithm.
 """
 
 from __future__ import annotations

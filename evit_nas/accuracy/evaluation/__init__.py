@@ -1,0 +1,1 @@
+"""The official protocol, on networks and on model files."""
