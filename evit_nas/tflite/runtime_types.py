@@ -30,13 +30,15 @@ class KernelEvent:
     """One kernel of a run in execution order, never merged with another: its name, who ran it, its times.
 
     `kind` is `delegate` for a kernel inside XNNPACK, `builtin` for a TFLite operator outside. `index` is the
-    kernel's number inside its delegate partition, or the node's index. `samples_us` are whole microseconds, one a run.
+    kernel's number inside its delegate partition, or the node's index. `samples_us` are whole microseconds, one a run;
+    `averaged`: not so, but values of the mean and spread that the profiler keeps, already freed of rounding.
     """
 
     name: str
     kind: Literal["delegate", "builtin"]
     index: int
     samples_us: NDArray[np.float64]
+    averaged: bool = False
 
 
 class AnySession(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evit_nas.errors import InputError, TableError
+from evit_nas.errors import TableError
 from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
 from evit_nas.graph.kernel import KernelGraph
@@ -72,7 +72,6 @@ def kernels_of(arch: ArchConfig, resolution: Resolution, lowering: Lowering) -> 
     return fuse(emit(arch, resolution, lowering))
 
 
-def require_host(device: str, verb: str) -> None:
-    """Raise InputError unless `device` is this machine."""
-    if device not in (HOST, host_fingerprint()):
-        raise InputError(f"{verb} --device {device}: not attached; this machine is --device host")
+def is_host(device: str) -> bool:
+    """Whether `device` names this machine."""
+    return device in (HOST, host_fingerprint())

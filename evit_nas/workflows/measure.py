@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from evit_nas.errors import InputError
 from evit_nas.graph.lowering import PLAIN, strip_schedule
+from evit_nas.latency.profiler.devices.phone_session import find_phone
 from evit_nas.latency.profiler.host import measure_graph
 from evit_nas.latency.profiler.lock import machine_lock
+from evit_nas.latency.profiler.phone import measure_on_phone
 from evit_nas.latency.profiler.protocol import Timing
 from evit_nas.latency.profiler.statistics import centre_of
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.tflite.runtime_isolated import run_isolated
 from evit_nas.workflows.candidates import resolve_arch, resolve_lowering
-from evit_nas.workflows.latency import device_id, require_host
+from evit_nas.workflows.latency import HOST, device_id, is_host
 from evit_nas.workflows.predict import TFLITE
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import MeasureResult
 from evit_nas.workflows.schedule import check_schedule, model_bytes, schedule_name
 
 FILE_RUNS = 50
+
+
+# .tflite files in, the id of the device and one timing each out
+_TimeAll = Callable[[tuple[bytes, ...]], tuple[str, tuple[Timing, ...]]]
 
 
 def measure(
@@ -34,8 +41,10 @@ def measure(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> MeasureResult:
-    """Median latency of unprofiled runs on this machine; weights are random, which no kernel's time depends on."""
-    require_host(device, "measure")
+    """Median latency of unprofiled runs; weights are random, which no kernel's time depends on.
+
+    `device`: `host`, the serial of a phone, or the chip of the one attached phone that has it.
+    """
     check_schedule(schedule)
     note = (progress or Silent()).note
     if isinstance(arch, str | Path) and Path(arch).suffix == TFLITE:
@@ -43,44 +52,63 @@ def measure(
     found = resolve_arch(arch, upsample=upsample)
     size = found.at(resolution)
     style = resolve_lowering(lowering, default="ours").style
-    chosen, timing = _timed(found.arch, size, style, schedule if style == "ours" else "plain", threads, note)
+    timed = _on_host(threads, note) if is_host(device) else _on_phone(device, threads, note)
+    name, identity, timing = _fastest(found.arch, size, style, schedule if style == "ours" else "plain", timed)
+    return replace(_result(timing, identity, threads), lowering=style, schedule=name, resolution=f"{size[0]}x{size[1]}")
+
+
+def _result(timing: Timing, identity: str, threads: int) -> MeasureResult:
     return MeasureResult(
         latency_ms=timing.latency_ms,
         low_ms=timing.low_ms,
         high_ms=timing.high_ms,
         runs=timing.runs,
-        device=device_id(device),
+        device=identity,
         threads=threads,
-        lowering=style,
-        schedule=chosen,
-        resolution=f"{size[0]}x{size[1]}",
+        lowering="as in the file",
+        schedule="as in the file",
         canary=timing.canary,
         notes=(f"doubtful: {timing.problem}",) if timing.problem else (),
     )
 
 
-def _timed(
-    arch: ArchConfig, size: Resolution, style: str, schedule: str, threads: int, note: Callable[[str], None]
-) -> tuple[str, Timing]:
-    """The fastest of the schedules asked for, by name, and its timing."""
+def _on_host(threads: int, note: Callable[[str], None]) -> _TimeAll:
+    def timed(models: tuple[bytes, ...]) -> tuple[str, tuple[Timing, ...]]:
+        return device_id(HOST), tuple(measure_graph(model, threads=threads, note=note) for model in models)
+
+    return timed
+
+
+def _on_phone(device: str, threads: int, note: Callable[[str], None]) -> _TimeAll:
+    def timed(models: tuple[bytes, ...]) -> tuple[str, tuple[Timing, ...]]:
+        done = measure_on_phone(find_phone(device), models, threads=threads, note=note)
+        return done[0].facts.conditions.device, tuple(item.timing for item in done)
+
+    return timed
+
+
+def _fastest(arch: ArchConfig, size: Resolution, style: str, schedule: str, timed: _TimeAll) -> tuple[str, str, Timing]:
+    """The fastest of the schedules asked for, by name, the device's id, and its timing."""
     strips = strip_schedule(arch, size)
-    options = {"plain": (PLAIN,), "strips": (strips,), "auto": (PLAIN, strips)}
-    timings = {}
-    for option in dict.fromkeys(options[schedule]):
-        lowering = resolve_lowering(style, default="ours", schedule=option)
-        timings[option] = measure_graph(model_bytes(arch, size, lowering), threads=threads, note=note)
-    best = min(timings, key=lambda option: timings[option].latency_ms)
-    return schedule_name(best), timings[best]
+    choice = {"plain": (PLAIN,), "strips": (strips,), "auto": (PLAIN, strips)}[schedule]
+    options = tuple(dict.fromkeys(choice))
+    lowerings = [resolve_lowering(style, default="ours", schedule=option) for option in options]
+    identity, timings = timed(tuple(model_bytes(arch, size, lowering) for lowering in lowerings))
+    best = min(range(len(options)), key=lambda i: timings[i].latency_ms)
+    return schedule_name(options[best]), identity, timings[best]
 
 
 def _measure_file(
     path: Path, device: str, resolution: Resolution | None, threads: int, note: Callable[[str], None]
 ) -> MeasureResult:
-    """A file from elsewhere runs in a child process: a crash of the runtime on it is an InputError."""
+    """A file from elsewhere runs in a child process or on the phone: a crash of the runtime on it is told as such."""
     if resolution is not None:
         raise InputError(f"{path}: a .tflite file has its own input size; leave --resolution out")
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    if not is_host(device):
+        identity, (timing,) = _on_phone(device, threads, note)((path.read_bytes(),))
+        return _result(timing, identity, threads)
     with machine_lock("timing", note=note):
         times = centre_of(run_isolated(path, "time", runs=FILE_RUNS, threads=threads).times_us)
     return MeasureResult(

@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 
 from evit_nas.errors import InputError
+from evit_nas.latency.profiler.devices.phone_session import find_phone
 from evit_nas.latency.profiler.host import Progress as HostProgress
 from evit_nas.latency.profiler.host import profile_host
+from evit_nas.latency.profiler.phone import profile_phone
 from evit_nas.latency.table.find import writable_tables_dir
 from evit_nas.space.space import SearchSpace, load_space
 from evit_nas.workflows.candidates import resolve_lowering
-from evit_nas.workflows.latency import device_id, kernels_of, open_device, require_host
+from evit_nas.workflows.latency import device_id, is_host, kernels_of, open_device
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import ProfileResult
 
@@ -35,9 +37,12 @@ def profile(
 ) -> ProfileResult:
     """Measure the kernels that `space` needs, each once, where they run: inside members of the space.
 
-    `rows`: stop after so many new ones. Killed and called again, it goes on where it was.
+    `device`: `host`, the serial of a phone, or the chip of the one attached phone that has it. `rows`: stop after so
+    many new ones. Killed and called again, it goes on where it was.
     """
-    require_host(device, "profile")
+    if not is_host(device):
+        shown = progress or Silent()
+        return _on_phone(device, space, quick, rows, core, benchmark_model, tables, threads, seed, shown)
     if core is not None or benchmark_model is not None:
         raise InputError("--core and --benchmark-model are for phones; the host times one pinned core by itself")
     loaded = load_space(space)
@@ -61,6 +66,47 @@ def profile(
         coverage=_covered(device, loaded, tables, threads, merge),
         device=device_id(device),
         seconds=time.monotonic() - started,
+    )
+
+
+def _on_phone(
+    device: str,
+    space: str | Path,
+    quick: bool,
+    rows: int | None,
+    core: str | None,
+    benchmark_model: Path | None,
+    tables: Path | None,
+    threads: int,
+    seed: int,
+    shown: Progress,
+) -> ProfileResult:
+    loaded, started = load_space(space), time.monotonic()
+    tables_dir = writable_tables_dir(tables)
+    done = profile_phone(
+        find_phone(device),
+        loaded,
+        tables_dir=tables_dir,
+        allow_simulated=tables is not None,
+        quick=quick,
+        core=core,
+        benchmark_model=benchmark_model,
+        threads=threads,
+        seed=seed,
+        max_rows=rows,
+        progress=_Shown(shown),
+    )
+    for text in done.result.notes:
+        shown.note(text)
+    identity = done.facts.conditions.device
+    return ProfileResult(
+        table=done.result.table,
+        rows=done.result.rows,
+        rows_new=done.result.rows_new,
+        coverage=_covered(identity, loaded, tables_dir, threads, merge=False),
+        device=identity,
+        seconds=time.monotonic() - started,
+        phone_seconds=done.phone_s,
     )
 
 

@@ -199,6 +199,7 @@ class ProfileResult(Result):
     coverage: float
     device: str
     seconds: float
+    phone_seconds: float | None = field(default=None, metadata=_OMIT_NONE)  # by the phone's own clock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -316,3 +317,42 @@ class ExportResult(Result):
     converter: str
     schedule: str
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCheckResult(Result):
+    """`class_shares`: percent of the labelled pixels of train. `problems`: one line for each file that is wrong."""
+
+    dataset: str
+    valid: bool
+    examples: Mapping[str, int]
+    class_shares: Mapping[str, float]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult(Result):
+    """`miou` of the checkpoint on val; `per_class` has null for a class neither labelled nor predicted."""
+
+    checkpoint: Path
+    miou: float
+    per_class: Mapping[str, float | None]
+    dataset: str
+    resolution: str
+    epochs: int
+    seed: int
+    history: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateResult(Result):
+    """`confusion`: pixels of class row that were given class column, in the order of `per_class`."""
+
+    miou: float
+    per_class: Mapping[str, float | None]
+    dataset: str
+    split: str
+    images: int
+    resolution: str
+    confusion: tuple[tuple[int, ...], ...]
+    seconds: float

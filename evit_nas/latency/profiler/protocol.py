@@ -211,6 +211,8 @@ def _over_rounds(rounds: list[Centre]) -> tuple[float, float]:
 def event_centre(event: KernelEvent) -> Centre:
     """Microseconds of one kernel. XNNPACK cuts its times off to whole microseconds, builtin operators' are differences
     of two cut-off clock readings and need no correction."""
+    if event.averaged:
+        return centre_of(event.samples_us)
     return centre_of_ticks(event.samples_us, truncated=event.kind == "delegate")
 
 

@@ -166,13 +166,13 @@ class _Run:
             self._skip(member, problem)
             return
         self.skipped = 0
-        rows = rows_of(graph, profiled.value, canary=profiled.canary)
+        rows = rows_of(graph, profiled.value, canary=profiled.canary, provenance=self.device.facts.provenance)
         new = [row for row in rows if row.signature not in self.table]
         room = len(new) if max_rows is None else max_rows - (len(self.table.rows) - self.rows_before)
         for row in new[:room]:
             self.table.append(row)
         if len(new) <= room:  # else the next run measures the rest of it
-            self.networks.append(network_row(member, timing))
+            self.networks.append(network_row(member, timing, self.device.facts.provenance))
 
     def _skip(self, member: Candidate, problem: str) -> None:
         height, width = member.resolution
@@ -198,7 +198,13 @@ class _Run:
         whole = calm_round(self.canary, lambda: self.device.time_us(model, seconds=0.05, min_runs=50))
         parts = calm_round(self.canary, lambda: self.device.profile(model, seconds=0.05, min_runs=50))
         kernels_us = sum(event_centre(event).median for event in parts.value)
-        return graph_row(centre_of(whole.value), kernels_us, timings=len(whole.value), canary=whole.canary)
+        return graph_row(
+            centre_of(whole.value),
+            kernels_us,
+            timings=len(whole.value),
+            canary=whole.canary,
+            provenance=self.device.facts.provenance,
+        )
 
     def _tell(self, planned: int) -> None:
         if self.report is None:
@@ -242,6 +248,7 @@ def _provenance(device: Device, canary_us: float | None) -> TableProvenance:
         runtime_version=facts.runtime_version,
         runtime_hash=facts.runtime_hash,
         tool_version=_tool_version(),
+        notes=facts.notes,
         canary_us=canary_us,
         created_at=now(),
         updated_at=now(),

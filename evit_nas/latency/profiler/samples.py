@@ -56,7 +56,9 @@ def rows_of(
     return tuple(rows)
 
 
-def graph_row(latencies: Centre, kernels_us: float, *, timings: int, canary: float) -> Measurement:
+def graph_row(
+    latencies: Centre, kernels_us: float, *, timings: int, canary: float, provenance: Provenance = "measured"
+) -> Measurement:
     """The row of running a graph at all: what a whole run takes beyond its kernels, at least a tenth of a microsecond.
 
     `latencies` are of whole unprofiled runs in microseconds, of a network so small that its kernels do not hide it.
@@ -72,10 +74,11 @@ def graph_row(latencies: Centre, kernels_us: float, *, timings: int, canary: flo
         repeats=1,
         canary=canary,
         measured_at=now(),
+        provenance=provenance,
     )
 
 
-def network_row(member: Candidate, timing: Timing) -> NetworkMeasurement:
+def network_row(member: Candidate, timing: Timing, provenance: Provenance = "measured") -> NetworkMeasurement:
     """The row of a whole network, at the table's speed."""
     return NetworkMeasurement(
         arch=member.arch,
@@ -86,6 +89,7 @@ def network_row(member: Candidate, timing: Timing) -> NetworkMeasurement:
         runs=timing.runs,
         canary=timing.canary,
         measured_at=now(),
+        provenance=provenance,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evit_nas.latency.measurement import Conditions
+from evit_nas.latency.measurement import Conditions, Provenance
 from evit_nas.tflite.runtime_types import KernelEvent
 
 Floats = NDArray[np.float64]
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceFacts:
-    """What a table's provenance says of a device."""
+    """What a table's provenance says of a device; `provenance` is that of its rows."""
 
     conditions: Conditions
     cpu_model: str = ""
@@ -24,6 +24,8 @@ class DeviceFacts:
     host_fingerprint: str = ""
     runtime_version: str = ""
     runtime_hash: str = ""
+    provenance: Provenance = "measured"
+    notes: tuple[str, ...] = ()
 
 
 class Device(Protocol):
