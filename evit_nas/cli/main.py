@@ -15,7 +15,22 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
-from evit_nas.cli import arch, devices, export, measure, predict, profile, report, search, space, tables
+from evit_nas.cli import (
+    arch,
+    data,
+    devices,
+    evaluate,
+    export,
+    fake_phone,
+    measure,
+    predict,
+    profile,
+    report,
+    search,
+    space,
+    tables,
+    train,
+)
 from evit_nas.errors import EvitNasError
 
 INTERRUPTED = 130
@@ -27,9 +42,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (devices, space, arch, profile, predict, measure, search, report, export):
+for module in (devices, space, arch, profile, predict, measure, search, report, export, train, evaluate, fake_phone):
     app.command(module.NAME)(module.command)
 app.add_typer(tables.app, name=tables.NAME)
+app.add_typer(data.app, name=data.NAME)
 
 
 @app.callback(invoke_without_command=True)

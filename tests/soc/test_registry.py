@@ -35,7 +35,7 @@ def test_taro_is_three_chips() -> None:
 
 def test_unknown_word_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'sm8450'"):
-        resolve("sm845o")
+        resolve("sm84500")
 
 
 @pytest.mark.parametrize("soc", socs(), ids=lambda soc: soc.id)

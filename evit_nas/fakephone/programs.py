@@ -1,0 +1,15 @@
+"""All programs of the phone by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evit_nas.fakephone.commands import android, files, processes, text
+from evit_nas.fakephone.interpreter import Program
+
+PROGRAMS: Mapping[str, Program] = {
+    **files.PROGRAMS,
+    **text.PROGRAMS,
+    **processes.PROGRAMS,
+    **android.PROGRAMS,
+}

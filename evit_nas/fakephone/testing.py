@@ -1,0 +1,46 @@
+"""A fake phone in this process, for tests and for what drives a phone in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from evit_nas.fakephone.cost_model import DEFAULT, CostModel
+from evit_nas.fakephone.daemon import Daemon
+from evit_nas.fakephone.faults import Fault
+from evit_nas.fakephone.phone import Phone
+from evit_nas.soc.registry import resolve
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunningPhone:
+    """`address` is what `adb connect` takes; `phone` is the state behind it, to look at and to change."""
+
+    address: str
+    port: int
+    phone: Phone
+    daemon: Daemon
+
+
+@contextmanager
+def fake_phone(
+    soc: str = "sm8450",
+    *,
+    cost_model: CostModel = DEFAULT,
+    faults: Sequence[Fault] = (),
+    time_scale: float = 0.0,
+    port: int = 0,
+    build: str = "1",
+) -> Iterator[RunningPhone]:
+    """A phone that listens until the block ends. Raises InputError: an unknown SoC, a port that is taken.
+
+    `build` is part of its build fingerprint: another one is another build of Android on the same phone.
+    """
+    phone = Phone(resolve(soc), cost_model, faults, time_scale, build)
+    daemon = Daemon(phone, port)
+    daemon.start()
+    try:
+        yield RunningPhone(address=daemon.address, port=daemon.port, phone=phone, daemon=daemon)
+    finally:
+        daemon.stop()
