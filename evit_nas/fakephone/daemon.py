@@ -10,7 +10,7 @@ from evit_nas.errors import InputError
 from evit_nas.fakephone.link import Link
 from evit_nas.fakephone.phone import Phone
 from evit_nas.fakephone.process import Ended
-from evit_nas.fakephone.programs import PROGRAMS
+from evit_nas.fakephone.programs import PROGRAMS, TOOLS
 from evit_nas.fakephone.shell_service import serve_shell
 from evit_nas.fakephone.stream import Stream
 from evit_nas.fakephone.sync import SyncService
@@ -89,7 +89,7 @@ class Daemon:
         head, _, argument = service.partition(":")
         options = head.split(",")
         if options[0] in ("shell", "exec"):
-            serve_shell(self._phone, stream, argument, PROGRAMS, v2="v2" in options)
+            serve_shell(self._phone, stream, argument, PROGRAMS, TOOLS, v2="v2" in options)
         elif head == "sync":
             self._sync(stream)
         elif head == "root":

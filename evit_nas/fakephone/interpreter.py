@@ -54,6 +54,7 @@ class Shell:
     phone: Phone
     process: Process
     commands: Mapping[str, Program]
+    tools: Mapping[str, Program]
     folder: str = HOME
     variables: dict[str, str] = field(default_factory=dict)
     status: int = 0
@@ -239,8 +240,8 @@ class Shell:
 
     def _program_of(self, name: str, content: bytes, pipes: Pipes) -> Program | int:
         marker = re.match(rb"#!evit-nas fake (\w+)\n", content)
-        if marker:
-            return self.commands[marker[1].decode()]
+        if marker and marker[1].decode() in self.tools:
+            return self.tools[marker[1].decode()]
         if content.startswith(b"\x7fELF"):
             pipes.complain(
                 f"sh: {name}: not executable: 64-bit ELF file (this fake phone runs the benchmark_model that it "

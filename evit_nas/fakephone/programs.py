@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from evit_nas.fakephone.benchmark import tool
 from evit_nas.fakephone.commands import android, files, processes, text
 from evit_nas.fakephone.interpreter import Program
 
@@ -13,3 +14,5 @@ PROGRAMS: Mapping[str, Program] = {
     **processes.PROGRAMS,
     **android.PROGRAMS,
 }
+# run by their path only, as files that were pushed
+TOOLS: Mapping[str, Program] = tool.PROGRAMS

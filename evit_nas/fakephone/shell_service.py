@@ -53,7 +53,9 @@ class _Input:
             self._process.kill(_HANGUP)  # the client went away
 
 
-def serve_shell(phone: Phone, stream: Stream, text: str, programs: Mapping[str, Program], v2: bool) -> None:
+def serve_shell(
+    phone: Phone, stream: Stream, text: str, programs: Mapping[str, Program], tools: Mapping[str, Program], v2: bool
+) -> None:
     """Run one command line and send what it says. Raises EOFError where the host goes away."""
     process = phone.start("sh")
     source = _Input(stream, v2, process)
@@ -68,7 +70,7 @@ def serve_shell(phone: Phone, stream: Stream, text: str, programs: Mapping[str, 
 
     out = frame(_STDOUT)
     pipes = Pipes(source.read, out, frame(_STDERR) if v2 else out)
-    shell = Shell(phone, process, programs)
+    shell = Shell(phone, process, programs, tools)
     try:
         code = _run(phone, shell, process, text, pipes)
     finally:
@@ -95,7 +97,7 @@ def _run(phone: Phone, shell: Shell, process: Process, text: str, pipes: Pipes) 
 
 def _is_benchmark(text: str) -> bool:
     """Whether the command line runs the tool: then the faults of the run phase are the tool's own."""
-    return "benchmark_model" in text and "--" in text
+    return "benchmark_model" in text and "--graph" in text
 
 
 def _spoilt(phone: Phone, shell: Shell, text: str, pipes: Pipes) -> int:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from evit_nas.fakephone.benchmark.tool import PROGRAM_FILE
 from evit_nas.fakephone.cost_model import DEFAULT, CostModel
 from evit_nas.fakephone.daemon import Daemon
 from evit_nas.fakephone.faults import Fault
 from evit_nas.fakephone.phone import Phone
+from evit_nas.fakephone.properties import TOOL_PATH
 from evit_nas.soc.registry import resolve
 
 
@@ -38,6 +40,7 @@ def fake_phone(
     `build` is part of its build fingerprint: another one is another build of Android on the same phone.
     """
     phone = Phone(resolve(soc), cost_model, faults, time_scale, build)
+    phone.files.install(TOOL_PATH, PROGRAM_FILE)
     daemon = Daemon(phone, port)
     daemon.start()
     try:

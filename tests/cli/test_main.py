@@ -14,6 +14,7 @@ from evit_nas.cli.main import app
 from evit_nas.errors import CheckFailed, CheckpointError, DeviceError, EvitNasError, Infeasible, InputError
 
 COMMANDS = {"devices", "tables", "space", "arch", "profile", "predict", "measure", "search", "report", "export"}
+COMMANDS |= {"fake-phone"}  # runs until stopped, without a result to print as JSON
 HEAVY = ("torch", "tensorflow", "optuna", "pandas", "sklearn", "matplotlib", "numpy", "scipy", "onnx", "jinja2", "yaml")
 
 
@@ -118,7 +119,7 @@ def test_every_command_takes_json() -> None:
     root: Any = get_command(app)
     assert set(root.commands) == COMMANDS
     leaves = [*root.commands.values(), *root.commands["tables"].commands.values()]
-    assert [leaf.name for leaf in leaves if "--json" not in {o for p in leaf.params for o in p.opts}] == []
+    assert [leaf.name for leaf in leaves if "--json" not in {o for p in leaf.params for o in p.opts}] == ["fake-phone"]
 
 
 def test_python_m_is_the_same_command() -> None:
