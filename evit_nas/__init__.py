@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import inspect
 
     from evit_nas.workflows.arch import arch as arch
+    from evit_nas.workflows.data import data_check as data_check
     from evit_nas.workflows.devices import devices as devices
+    from evit_nas.workflows.evaluate import evaluate as evaluate
     from evit_nas.workflows.export import export as export
     from evit_nas.workflows.measure import measure as measure
     from evit_nas.workflows.predict import predict as predict
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from evit_nas.workflows.tables import tables_diff as tables_diff
     from evit_nas.workflows.tables import tables_merge as tables_merge
     from evit_nas.workflows.tables import tables_validate as tables_validate
+    from evit_nas.workflows.train import train as train
 
 _VERBS = {
     "devices": "devices",
@@ -49,6 +52,9 @@ _VERBS = {
     "search": "search",
     "report": "report",
     "export": "export",
+    "data_check": "data",
+    "train": "train",
+    "evaluate": "evaluate",
 }
 _ROOM_VERBS = ("space", "search", "report", "export")
 

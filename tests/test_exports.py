@@ -19,6 +19,7 @@ from evit_nas.cli.main import app
 VERBS = (
     "devices", "tables", "tables_diff", "tables_validate", "tables_merge", "tables_calibrate",
     "space", "arch", "profile", "predict", "measure", "search", "report", "export",
+    "data_check", "train", "evaluate",
 )  # fmt: skip
 # Options whose Python form differs from the text on the command line.
 OTHER_NAMES = {"budget": "budget_ms", "output_kind": "output"}

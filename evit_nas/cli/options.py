@@ -19,6 +19,12 @@ _SIZE = re.compile(r"\s*(\d{1,6})\s*[xX]\s*(\d{1,6})\s*")
 Arch = Annotated[
     str, typer.Argument(help="b0..b3, b1-ade20k.., b0-cls.., a YAML file or a checkpoint.", metavar="ARCH")
 ]
+DatasetName = Annotated[
+    str, typer.Option("--dataset", help="cityscapes, ade20k, camvid, idd-lite, folders, scenes.", metavar="NAME")
+]
+DatasetRoot = Annotated[
+    Path | None, typer.Option("--root", help="Folder of the data set.", metavar="DIR", show_default=False)
+]
 Device = Annotated[str, typer.Option(help="sm8450, host, a serial, or the id of a table.", metavar="D")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Lowering = Annotated[

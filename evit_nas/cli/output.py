@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     for row in rows:
         drawn.add_row(*("" if cell is None else str(cell) for cell in row))
     return drawn
+
+
+def class_rows(per_class: Mapping[str, float | None]) -> list[tuple[str, str]]:
+    """Rows of a table of classes; `absent` for one neither labelled nor predicted."""
+    return [(name, "absent" if value is None else f"{value:.2f}") for name, value in per_class.items()]
 
 
 def _render(parts: Iterable[RenderableType]) -> str:

@@ -1,0 +1,172 @@
+"""Training of one network, resumable bit for bit on a CPU with the same number of threads."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from evit_nas.accuracy.data.batches import Batch, Batches, loading, normalise
+from evit_nas.accuracy.training.average import Average
+from evit_nas.accuracy.training.loss import Loss
+from evit_nas.accuracy.training.optimiser import adamw, set_learning_rate
+from evit_nas.accuracy.training.recipe import Recipe
+from evit_nas.accuracy.training.schedule import average_decay, learning_rate
+from evit_nas.accuracy.training.state import EpochRow, State, restore_state, save_state
+from evit_nas.accuracy.training.statistics import re_estimate
+from evit_nas.errors import InputError
+from evit_nas.model.description import Normalisation
+
+Hold = Callable[[], AbstractContextManager[None]]
+_NAMES_SHOWN = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training. `request` identifies it (a JSON mapping); `state_path` is written after every epoch.
+
+    `validate` gives the score (mIoU in percent) of a network in evaluation mode. `hold` is entered for each step alone
+    and given up between steps. `on_step` is called after each step, `on_epoch` after each epoch with the history.
+    """
+
+    recipe: Recipe
+    batches: Batches
+    loss: Loss
+    request: str
+    state_path: Path
+    validate: Callable[[nn.Module], float]
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    workers: int = 0
+    hold: Hold = nullcontext
+    on_step: Callable[[], None] = lambda: None
+    on_epoch: Callable[[list[EpochRow]], None] = lambda history: None
+
+    @property
+    def per_epoch(self) -> int:
+        return self.batches.per_epoch
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole training."""
+        return self.recipe.epochs * self.per_epoch
+
+
+def start(network: nn.Module, job: Job) -> State:
+    """The state at step 0. `network` moves to the job's device."""
+    network.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = adamw(network, job.recipe.learning_rate, job.recipe.weight_decay)
+    return State(network=network, average=Average(network), optimiser=optimiser)
+
+
+def resume(network: nn.Module, job: Job) -> State:
+    """The state as it was written last."""
+    state = start(network, job)
+    restore_state(job.state_path, state, job.request)
+    return state
+
+
+def train(state: State, job: Job) -> nn.Module:
+    """Train from where `state` is to the end; returns the averaged network with its statistics re-estimated.
+
+    Raises InputError where the loss is not finite: the state on disk is that of the last whole epoch.
+    """
+    for epoch in range(state.step // job.per_epoch, job.recipe.epochs):
+        began = time.monotonic()
+        loss = _epoch(state, job, epoch)
+        row = EpochRow(
+            epoch=epoch + 1,
+            step=state.step,
+            learning_rate=state.optimiser.param_groups[0]["lr"],
+            loss=loss,
+            seconds=time.monotonic() - began,
+        )
+        last = epoch + 1 == job.recipe.epochs
+        if not last and (epoch + 1) % job.recipe.evaluate_every == 0:
+            row = replace(row, miou=job.validate(averaged(state).eval()))
+        state.history.append(row)
+        save_state(job.state_path, state, job.request)
+        job.on_epoch(state.history)
+    return _finished(state, job)
+
+
+def averaged(state: State) -> nn.Module:
+    """A copy of the network with the averaged weights."""
+    network = copy.deepcopy(state.network)
+    network.load_state_dict(state.average.state)
+    return network
+
+
+def _epoch(state: State, job: Job, epoch: int) -> float:
+    """All steps of one epoch that are left; the mean of their losses."""
+    losses = []
+    state.network.train()
+    with loading(job.batches, state.step, (epoch + 1) * job.per_epoch, job.workers) as batches:
+        for _ in range(state.step, (epoch + 1) * job.per_epoch):
+            with job.hold():
+                losses.append(_step(state, job, next(batches)))
+            job.on_step()
+    return sum(losses) / len(losses)
+
+
+def _step(state: State, job: Job, batch: Batch) -> float:
+    """One update of weights and average. Returns the loss."""
+    recipe, network = job.recipe, state.network
+    set_learning_rate(state.optimiser, learning_rate(state.step, job.total, recipe.learning_rate, recipe.warmup))
+    state.optimiser.zero_grad()
+    loss = sum(_backward(network, job, *part) for part in _parts(batch, recipe.accumulate)) / recipe.accumulate
+    norm = float(nn.utils.clip_grad_norm_(network.parameters(), recipe.clip))
+    if not math.isfinite(loss) or not math.isfinite(norm):
+        raise _diverged(state, job, batch, loss)
+    state.optimiser.step()
+    state.average.update(network, average_decay(state.step, job.total, recipe.ema))
+    state.step += 1
+    return loss
+
+
+def _parts(batch: Batch, count: int) -> zip[tuple[torch.Tensor, torch.Tensor]]:
+    return zip(batch.images.chunk(count), batch.labels.chunk(count), strict=True)
+
+
+def _backward(network: nn.Module, job: Job, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """Add the gradient of one part of a batch; its loss."""
+    with torch.autocast(job.device.type, torch.bfloat16, enabled=job.device.type == "cuda"):
+        logits = network(network_input(images, job))
+    loss = job.loss(logits, labels.to(job.device))
+    (loss / job.recipe.accumulate).backward()  # type: ignore[no-untyped-call]
+    return loss.item()
+
+
+def network_input(images: torch.Tensor, job: Job) -> torch.Tensor:
+    """uint8 images as the network takes them."""
+    moved = images.to(job.device, memory_format=torch.channels_last)
+    return normalise(moved, job.normalisation.mean, job.normalisation.std)
+
+
+def _diverged(state: State, job: Job, batch: Batch, loss: float) -> InputError:
+    names = ", ".join(batch.names[:_NAMES_SHOWN]) + (", ..." if len(batch.names) > _NAMES_SHOWN else "")
+    kept = f"{job.state_path} holds the last whole epoch" if job.state_path.is_file() else "nothing was stored yet"
+    return InputError(
+        f"training stopped at step {state.step + 1} of {job.total}: loss {loss:g} or its gradient is not finite; "
+        f"images {names}; {kept}; lower learning_rate or clip"
+    )
+
+
+def _finished(state: State, job: Job) -> nn.Module:
+    network = averaged(state)
+    count = math.ceil(job.recipe.norm_images / job.recipe.batch)
+    if count:
+        re_estimate(network, _norm_images(job, count), job.hold)
+    return network.eval()
+
+
+def _norm_images(job: Job, count: int) -> Iterator[torch.Tensor]:
+    """Views that training would have shown next."""
+    return (network_input(job.batches.at(job.total + number).images, job) for number in range(count))

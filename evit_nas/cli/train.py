@@ -1,0 +1,62 @@
+"""`evit-nas train`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evit_nas.cli import options, output, progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from evit_nas.workflows.results import TrainResult
+
+NAME = "train"
+
+
+def command(
+    arch: Annotated[str, typer.Argument(help="b0..b3 or a YAML file.", metavar="ARCH")],
+    dataset: options.DatasetName,
+    root: options.DatasetRoot = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1, show_default=False)] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="By default the one that ships for the data set.", metavar="FILE")
+    ] = None,
+    resolution: options.ResolutionText = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the training; ./reports/train-...", metavar="DIR", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+    seed: options.Seed = 0,
+    threads: options.Threads = 1,
+    json: options.Json = False,
+) -> None:
+    """Train a network from scratch and score it on the validation images."""
+    size = options.parse_resolution(resolution)
+    from evit_nas.workflows.train import train as run
+
+    with progress.progress() as shown:
+        result = run(
+            arch=arch,
+            dataset=dataset,
+            root=root,
+            epochs=epochs,
+            recipe=recipe,
+            resolution=size,
+            out=out,
+            resume=resume,
+            seed=seed,
+            threads=threads,
+            progress=shown,
+        )
+    output.show(result, as_json=json, human=_human)
+
+
+def _human(result: TrainResult) -> Iterator[RenderableType]:
+    yield output.table("", ("class", "IoU %"), output.class_rows(result.per_class))
+    yield f"mIoU        {result.miou:.2f} on val of {result.dataset}, input {result.resolution}"
+    yield f"checkpoint  {result.checkpoint.absolute()}"

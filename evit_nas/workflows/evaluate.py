@@ -1,0 +1,107 @@
+"""`evit-nas evaluate`: mIoU of a network or of a model file by the official protocol."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evit_nas.errors import InputError
+from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.workflows.candidates import resolve_arch
+from evit_nas.workflows.progress import Progress, Silent
+from evit_nas.workflows.results import EvaluateResult
+from evit_nas.workflows.step_lock import step_lock
+
+if TYPE_CHECKING:
+    from evit_nas.accuracy.evaluation.protocol import Model
+
+MODEL_FILES = (".tflite", ".onnx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """What is evaluated, at which input size, and how it is called."""
+
+    model: Model
+    resolution: Resolution
+    name: str
+
+
+def evaluate(
+    arch: str | Path | ArchConfig,
+    *,
+    dataset: str,
+    root: Path | None = None,
+    weights: Path | None = None,
+    split: str | None = None,
+    resolution: Resolution | None = None,
+    upsample: str | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> EvaluateResult:
+    """mIoU of a checkpoint (ARCH itself or `weights`), a .tflite or an ONNX file.
+
+    `split` is test where the set has one with labels, else val.
+    """
+    from evit_nas.accuracy.data.catalogue import open_dataset
+    from evit_nas.accuracy.evaluation import protocol
+    from evit_nas.accuracy.training.machine import prepare
+
+    data = open_dataset(dataset, root)
+    chosen = split or ("test" if "test" in data.splits else "val")
+    examples = data.split(chosen)
+    prepare(0, threads)
+    if isinstance(arch, str | Path) and Path(arch).suffix in MODEL_FILES:
+        subject = _file(Path(arch), weights, resolution, len(data.classes), threads)
+    else:
+        subject = _network(arch, weights, resolution, upsample)
+    shown = progress or Silent()
+    shown.start(len(examples), f"evaluating {subject.name} on {dataset} {chosen}, images")
+    began = time.monotonic()
+    scores = protocol.evaluate(
+        subject.model,
+        data,
+        chosen,
+        subject.resolution,
+        hold=step_lock(shown.note),
+        advance=shown.advance,
+    )
+    return EvaluateResult(
+        miou=scores.miou,
+        per_class=scores.per_class,
+        dataset=dataset,
+        split=chosen,
+        images=scores.images,
+        resolution=f"{subject.resolution[0]}x{subject.resolution[1]}",
+        confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _file(path: Path, weights: Path | None, resolution: Resolution | None, classes: int, threads: int) -> _Subject:
+    from evit_nas.accuracy.evaluation.models import file_model
+
+    if weights is not None:
+        raise InputError(f"--weights: {path} holds its own; leave the option out")
+    model = file_model(path, classes, threads)
+    if resolution is not None and resolution != model.fixed:
+        own = f"{model.fixed[0]}x{model.fixed[1]}"
+        raise InputError(f"--resolution: {path} takes {own} only; leave the option out")
+    return _Subject(model=model, resolution=model.fixed, name=path.name)
+
+
+def _network(
+    arch: str | Path | ArchConfig, weights: Path | None, resolution: Resolution | None, upsample: str | None
+) -> _Subject:
+    from evit_nas.accuracy.evaluation.models import torch_model
+    from evit_nas.model.checkpoint import fit_arch, read_checkpoint
+
+    found = resolve_arch(arch, upsample=upsample)
+    checkpoint = read_checkpoint(weights) if weights is not None else found.checkpoint
+    if checkpoint is None:
+        raise InputError(f"{found.name}: no weights to evaluate; give a checkpoint as ARCH, or --weights FILE")
+    fitted = fit_arch(found.arch, checkpoint, upsample=found.arch.upsample if upsample else None)
+    size = resolution or checkpoint.resolution
+    return _Subject(model=torch_model(fitted, checkpoint), resolution=found.at(size), name=found.name)
