@@ -7,9 +7,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from evit_nas.fakephone.builtins import BUILTINS
 from evit_nas.fakephone.filesystem import FileError, normal
+from evit_nas.fakephone.parser import parse
 from evit_nas.fakephone.phone import Phone
 from evit_nas.fakephone.process import Ended, Process
+from evit_nas.fakephone.program import HOME, PATH, ExitShell, Pipes, Program, appender, reader
+from evit_nas.fakephone.redirection import redirect
 from evit_nas.fakephone.syntax import (
     AndOr,
     Command,
@@ -23,28 +27,10 @@ from evit_nas.fakephone.syntax import (
     ShellSyntaxError,
     Simple,
     Word,
-    parse,
 )
 
-Write = Callable[[bytes], None]
-HOME = "/"
-PATH = "/system/bin"
 _LOOPS = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Pipes:
-    """Where a command reads and writes; `read` gives all of its input."""
-
-    read: Callable[[], bytes]
-    out: Write
-    err: Write
-
-    def say(self, text: str) -> None:
-        self.out(text.encode())
-
-    def complain(self, text: str) -> None:
-        self.err(f"{text}\n".encode())
+Redirected = tuple[Pipes, Callable[[int], int]]
 
 
 @dataclass(slots=True)
@@ -70,7 +56,7 @@ class Shell:
             return 1
         try:
             return self._sequence(body, pipes)
-        except _Exit as leave:
+        except ExitShell as leave:
             return leave.code
 
     def path(self, name: str) -> str:
@@ -98,7 +84,7 @@ class Shell:
         def work() -> None:
             try:
                 shell._and_or(item, replace(pipes, read=lambda: b""))
-            except (Ended, _Exit, EOFError):
+            except (Ended, ExitShell, EOFError):
                 pass
             finally:
                 self.phone.finish(process)
@@ -121,8 +107,8 @@ class Shell:
         read = pipes.read
         for command in pipeline.commands[:-1]:
             between = bytearray()
-            self._subshell(command, Pipes(read, _appender(between), pipes.err))
-            read = _reader(bytes(between))
+            self._subshell(command, Pipes(read, appender(between), pipes.err))
+            read = reader(bytes(between))
         last = pipeline.commands[-1]
         stage = replace(pipes, read=read)
         code = self._subshell(last, stage) if len(pipeline.commands) > 1 else self._command(last, stage)
@@ -132,7 +118,7 @@ class Shell:
         shell = replace(self, variables=dict(self.variables), background=[])
         try:
             return shell._command(command, pipes)
-        except _Exit as leave:
+        except ExitShell as leave:
             return leave.code
 
     def _command(self, command: Command, pipes: Pipes) -> int:
@@ -197,7 +183,7 @@ class Shell:
         builtin = BUILTINS.get(name)
         if builtin is not None:
             return builtin(self, arguments, pipes)
-        program = self._find(name, pipes)
+        program = self.find(name, pipes)
         if isinstance(program, int):
             return program
         process = self.phone.start(name.rpartition("/")[2], self.process)
@@ -217,7 +203,7 @@ class Shell:
             pipes.complain(told)
         return code
 
-    def _find(self, name: str, pipes: Pipes) -> Program | int:
+    def find(self, name: str, pipes: Pipes) -> Program | int:
         """The program of a name or a path; an exit code, told on stderr, where there is none."""
         if "/" not in name:
             if name in self.commands and not (name == "taskset" and self.phone.faulty("no-taskset")):
@@ -226,7 +212,7 @@ class Shell:
             return 127
         path = self.path(name)
         if path.startswith(f"{PATH}/"):
-            return self._find(path[len(PATH) + 1 :], pipes)
+            return self.find(path[len(PATH) + 1 :], pipes)
         try:
             content, mode = self.phone.files.read(path), self.phone.files.node(path).mode
         except FileError as error:
@@ -288,146 +274,17 @@ class Shell:
             output = bytearray()
             shell = replace(self, variables=dict(self.variables), background=[])
             try:
-                self.status = shell._sequence(body, replace(pipes, out=_appender(output)))
-            except _Exit as leave:
+                self.status = shell._sequence(body, replace(pipes, out=appender(output)))
+            except ExitShell as leave:
                 self.status = leave.code
             return output.decode("utf-8", errors="replace").rstrip("\n")
         special = {"?": str(self.status), "$": str(self.process.pid), "!": str(self.last_background), "#": "0"}
         environment = {"PATH": PATH, "HOME": HOME, "PWD": self.folder, "USER": "shell", "SHELL": "/bin/sh"}
         return special.get(name) or self.variables.get(name) or environment.get(name, "")
 
-    # --- redirections
-
-    def _redirected(self, redirects: tuple[Redirect, ...], pipes: Pipes) -> tuple[Pipes, Callable[[int], int]] | None:
-        """Pipes as redirected, and what to call with the exit code at the end; None where a file is refused."""
-        files: list[tuple[str, bytearray]] = []
-        for redirect in redirects:
-            target = "".join(self._expand(redirect.target, pipes))
-            if redirect.operator == ">&":
-                source = {"1": pipes.out, "2": pipes.err}.get(target, pipes.out)
-                pipes = replace(pipes, err=source) if redirect.descriptor == 2 else replace(pipes, out=source)
-                continue
-            try:
-                pipes = self._redirect(redirect, self.path(target), pipes, files)
-            except FileError as error:
-                verb = "open" if redirect.operator == "<" else "create"
-                pipes.complain(f"sh: can't {verb} {target}: {error}")
-                return None
-
-        def finish(code: int) -> int:
-            try:
-                for path, content in files:
-                    self.phone.files.write(path, bytes(content))
-            except FileError as error:
-                pipes.complain(f"sh: write error: {error}")
-                return 1
-            return code
-
-        return pipes, finish
-
-    def _redirect(self, redirect: Redirect, path: str, pipes: Pipes, files: list[tuple[str, bytearray]]) -> Pipes:
-        if redirect.operator == "<":
-            return replace(pipes, read=_reader(self.phone.files.read(path, self.process.pid)))
-        content = bytearray()
-        if redirect.operator == ">>" and self.phone.files.exists(path, self.process.pid):
-            content += self.phone.files.read(path, self.process.pid)
-        self.phone.files.write(path, bytes(content))
-        files.append((path, content))
-        write = _appender(content)
-        if redirect.operator == "&>":
-            return replace(pipes, out=write, err=write)
-        return replace(pipes, err=write) if redirect.descriptor == 2 else replace(pipes, out=write)
-
-
-Program = Callable[[Shell, list[str], Pipes], int]
-
-
-class _Exit(Exception):
-    """`exit CODE`."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-def _appender(target: bytearray) -> Write:
-    def write(data: bytes) -> None:
-        target.extend(data)
-
-    return write
-
-
-def _reader(content: bytes) -> Callable[[], bytes]:
-    return lambda: content
-
-
-# --- what changes the shell itself
-
-
-def _cd(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
-    path = shell.path(arguments[1] if len(arguments) > 1 else HOME)
-    try:
-        if shell.phone.files.node(path, shell.process.pid).content is not None:
-            pipes.complain(f"sh: cd: {path}: Not a directory")
-            return 2
-    except FileError as error:
-        pipes.complain(f"sh: cd: {path}: {error}")
-        return 2
-    shell.folder = path
-    return 0
-
-
-def _export(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
-    for argument in arguments[1:]:
-        name, equals, value = argument.partition("=")
-        if equals:
-            shell.variables[name] = value
-    return 0
-
-
-def _exit(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
-    code = arguments[1] if len(arguments) > 1 else str(shell.status)
-    raise _Exit(int(code) & 255 if code.lstrip("-").isdigit() else 2)
-
-
-def _wait(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
-    for thread in shell.background:
-        while thread.is_alive():
-            thread.join(0.02)
-            shell.process.check(shell.phone.clock.now_s())
-    return 0
-
-
-def _set(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
-    return 0
-
-
-def _exec(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
-    raise _Exit(shell.execute(arguments[1:], pipes)) if len(arguments) > 1 else _Exit(0)
-
-
-def _command_v(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
-    if arguments[1:2] != ["-v"]:
-        return shell.execute(arguments[1:], pipes)
-    name = arguments[-1]
-    if name in BUILTINS:
-        pipes.say(f"{name}\n")
-        return 0
-    quiet = replace(pipes, err=lambda data: None)
-    if isinstance(shell._find(name, quiet), int):
-        return 1
-    pipes.say(f"{name if '/' in name else f'{PATH}/{name}'}\n")
-    return 0
-
-
-BUILTINS: Mapping[str, Program] = {
-    "cd": _cd,
-    "export": _export,
-    "exit": _exit,
-    "wait": _wait,
-    "set": _set,
-    "trap": _set,
-    ":": _set,
-    "exec": _exec,
-    "command": _command_v,
-}
+    def _redirected(self, redirects: tuple[Redirect, ...], pipes: Pipes) -> Redirected | None:
+        targets = []
+        for item in redirects:
+            word = "".join(self._expand(item.target, pipes))
+            targets.append((item.descriptor, item.operator, word, self.path(word)))
+        return redirect(self.phone.files, self.process.pid, targets, pipes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from evit_nas.fakephone.benchmark import tool
 from evit_nas.fakephone.commands import android, files, processes, text
-from evit_nas.fakephone.interpreter import Program
+from evit_nas.fakephone.program import Program
 
 PROGRAMS: Mapping[str, Program] = {
     **files.PROGRAMS,

@@ -7,9 +7,10 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 
-from evit_nas.fakephone.interpreter import Pipes, Program, Shell
+from evit_nas.fakephone.interpreter import Shell
 from evit_nas.fakephone.phone import Phone
 from evit_nas.fakephone.process import Ended, Process
+from evit_nas.fakephone.program import Pipes, Program
 from evit_nas.fakephone.stream import Stream
 
 _STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = 0, 1, 2, 3, 4

@@ -18,8 +18,9 @@ from evit_nas.fakephone.benchmark.protobuf import proto_bytes
 from evit_nas.fakephone.benchmark.statistics import Profile, Stat
 from evit_nas.fakephone.benchmark.tables import csv_text, stdout_text
 from evit_nas.fakephone.filesystem import FileError
-from evit_nas.fakephone.interpreter import Pipes, Program, Shell
+from evit_nas.fakephone.interpreter import Shell
 from evit_nas.fakephone.process import Ended
+from evit_nas.fakephone.program import Pipes, Program
 from evit_nas.fakephone.shell_service import spoil
 
 PROGRAM_FILE = b"#!evit-nas fake benchmark_model\nsimulated, version 1\n"

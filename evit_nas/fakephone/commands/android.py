@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evit_nas.fakephone.interpreter import Pipes, Program, Shell
+from evit_nas.fakephone.interpreter import Shell
+from evit_nas.fakephone.program import Pipes, Program
 
 _DENIED = "Security exception: the shell of a fake phone may not do this"
 

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from evit_nas.fakephone.filesystem import FileError, Node
-from evit_nas.fakephone.interpreter import Pipes, Program, Shell
+from evit_nas.fakephone.interpreter import Shell
+from evit_nas.fakephone.program import Pipes, Program
 
 _DISK_BYTES = 110 << 30
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from evit_nas.fakephone.interpreter import PATH, Pipes, Program, Shell
+from evit_nas.fakephone.interpreter import Shell
 from evit_nas.fakephone.process import Process
+from evit_nas.fakephone.program import PATH, Pipes, Program
 
 _SIGNALS = {"HUP": 1, "INT": 2, "KILL": 9, "TERM": 15}
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}

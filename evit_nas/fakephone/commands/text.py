@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from evit_nas.fakephone.commands.files import read_inputs, split_options
 from evit_nas.fakephone.filesystem import FileError
-from evit_nas.fakephone.interpreter import Pipes, Program, Shell
+from evit_nas.fakephone.interpreter import Shell
+from evit_nas.fakephone.program import Pipes, Program
 
 
 def _echo(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
