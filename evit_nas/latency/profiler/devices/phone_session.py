@@ -18,7 +18,7 @@ from evit_nas.latency.profiler.devices.phone_settings import measuring_settings,
 from evit_nas.latency.profiler.devices.phone_tool import FOLDER, InstalledTool, install
 from evit_nas.latency.profiler.devices.phone_watch import wait_until_fit
 from evit_nas.latency.table.store import load_table, table_path
-from evit_nas.soc.registry import resolve
+from evit_nas.soc.registry import Soc, resolve, socs
 
 Note = Callable[[str], None]
 
@@ -79,7 +79,7 @@ def find_phone(device: str) -> str:
 
 
 def _of_chip(device: str, phones: tuple[Attached, ...]) -> Attached:
-    wanted = resolve(device).id
+    wanted = _chip(device).id
     chips: dict[str, str | None] = {}
     for phone in phones:
         if phone.state == "device":
@@ -100,6 +100,19 @@ def _of_chip(device: str, phones: tuple[Attached, ...]) -> Attached:
         f"{device}: no phone with it is attached{others}; connect one, switch USB debugging on, and see that "
         "evit-nas devices lists it"
     )
+
+
+def _chip(device: str) -> Soc:
+    """A word that is no chip's is taken for a serial, so it is a phone that is missing."""
+    try:
+        return resolve(device)
+    except InputError:
+        if any(device.lower() in soc.platforms for soc in socs()):
+            raise
+        raise DeviceError(
+            f"{device}: no phone of this serial is attached, and it is no chip's name; evit-nas devices "
+            "lists what there is"
+        ) from None
 
 
 def _listed(phones: list[Attached]) -> str:
