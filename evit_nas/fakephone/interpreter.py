@@ -130,7 +130,8 @@ class Shell:
         pipes, finish = redirected
         match command:
             case Group():
-                code = self._sequence(command.body, pipes)
+                inner = replace(command, subshell=False, redirects=())
+                code = self._subshell(inner, pipes) if command.subshell else self._sequence(command.body, pipes)
             case If():
                 code = self._if(command, pipes)
             case Loop():

@@ -101,13 +101,13 @@ class _Parser:
             self.position += 1
             body = self.sequence()
             self._expect(")")
-            return Group(body, self._redirects())
+            return Group(body, True, self._redirects())
         match token.plain:
             case "{":
                 self.position += 1
                 body = self.sequence()
                 self._expect("}")
-                return Group(body, self._redirects())
+                return Group(body, False, self._redirects())
             case "if":
                 return self._if()
             case "while" | "until":

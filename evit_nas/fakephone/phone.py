@@ -22,6 +22,7 @@ COMMAND_S = 0.015  # what one adb command takes
 _SLOW_COMMAND_S = 0.2
 _THROTTLED, _CAPPED, _CROWDED = 1.6, 1 / 0.6, 1.5
 _HANG_STEP_S = 0.02
+_SLICE_WALL_S = 0.05  # how late a kill may be noticed
 
 # work per cycle against the chip's fastest core; orders of magnitude, no measurement
 _WORK_PER_CYCLE = {
@@ -84,13 +85,18 @@ class Phone:
         while left_s > 1e-12:
             now_s = self.clock.now_s()
             process.check(now_s)
-            step_s = min(left_s, self._schedule.until_change_s(phase, now_s) + 1e-6, process.limit_s() - now_s)
+            slice_s = _SLICE_WALL_S / self.clock.time_scale if self.clock.time_scale > 0 else left_s
+            step_s = min(left_s, slice_s, self._schedule.until_change_s(phase, now_s) + 1e-6, process.limit_s() - now_s)
             self.clock.pass_s(max(step_s, 1e-9), process.killed)
             if busy:
                 self.heat.work(step_s * (0.5 if self.fixed_performance else 1.0), self.clock.now_s())
             self._schedule.spend(phase, step_s, self.clock.now_s())
             left_s -= step_s
         process.check(self.clock.now_s())
+
+    def enter(self, phase: str) -> None:
+        """Begin something of that phase: faults without delay open now."""
+        self._schedule.spend(phase, 0.0, self.clock.now_s())
 
     def hang(self, process: Process) -> None:
         """Never return; raises Ended once the process is killed or its limit has come."""

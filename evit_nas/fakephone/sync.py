@@ -87,6 +87,7 @@ class SyncService:
     def _receive_file(self, argument: str) -> None:
         name, _, mode = argument.rpartition(",")
         path = normal(name)
+        self._phone.enter("push")
         failure = self._start_file(path)
         content = bytearray()
         while True:

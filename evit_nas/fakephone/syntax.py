@@ -48,7 +48,10 @@ class Simple:
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    """`{ ... }`, or `( ... )` where `subshell`: what it changes in the shell is forgotten at its end."""
+
     body: Sequence
+    subshell: bool = False
     redirects: tuple[Redirect, ...] = ()
 
 

@@ -73,6 +73,7 @@ class _Run:
     def __init__(self, shell: Shell, flags: Flags, pipes: Pipes) -> None:
         self._shell, self._flags, self._pipes = shell, flags, pipes
         self._phone, self._process = shell.phone, shell.process
+        self._phone.enter("run")
         self._random = random.Random()
         self._held = bytearray()
         self._spoilt = any(self._phone.faulty(name, "run") for name in ("truncated-output", "garbage-bytes"))
