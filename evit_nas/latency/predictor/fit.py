@@ -24,7 +24,7 @@ from evit_nas.latency.predictor.base import Floats, LatencyPredictor
 from evit_nas.latency.predictor.calibrated import CalibratedPredictor
 from evit_nas.latency.predictor.correction import fit_correction, leave_one_out_us
 from evit_nas.latency.predictor.features import kernel_input
-from evit_nas.latency.predictor.interval import Z90, conformal_factor, relative_sd
+from evit_nas.latency.predictor.interval import Z90, conformal_factor, drift_sd, relative_sd
 from evit_nas.latency.predictor.regression import (
     FOLDS,
     KernelRegression,
@@ -74,6 +74,7 @@ def fit_additive(table: Table, networks: Sequence[NetworkMeasurement]) -> Additi
         regression,
         fit_correction(features, measured_us, graph_us=graph_us),
         interval_factor=conformal_factor(measured_us, left_out_us, relative_sd(left_out_us, sums[:, SD])),
+        drift=drift_sd(np.array([network.canary for network in networks])),
     )
 
 

@@ -2,7 +2,7 @@
 
 A network's own scale is the relative standard deviation `sd` that its kernels' coverage implies. The conformal factor
 is the quantile of |ln(measured / predicted)| / sd over networks left out (CV, finite-sample rank). With few networks a
-normal quantile stands in.
+normal quantile stands in. The machine's own drift is added: a table has it divided out, a later measurement has not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ def conformal_factor(measured_us: Floats, left_out_us: Floats, sd: Floats) -> fl
     return factor if count >= MIN_NETWORKS else max(Z90, factor)
 
 
-def bounds(latency: Floats, sd: Floats, factor: float) -> tuple[Floats, Floats]:
+def drift_sd(canaries: Floats) -> float:
+    """Relative standard deviation of the machine's speed, from the canary's ratio to its first time (N,)."""
+    return float(np.sqrt(np.mean(np.log(canaries) ** 2))) if len(canaries) else 0.0
+
+
+def bounds(latency: Floats, sd: Floats, factor: float, drift: float = 0.0) -> tuple[Floats, Floats]:
     """Low and high of each latency (N,), symmetric in ratio so that both stay above zero."""
-    spread = np.exp(factor * sd)
+    spread = np.exp(np.sqrt((factor * sd) ** 2 + (Z90 * drift) ** 2))
     return latency / spread, latency * spread
