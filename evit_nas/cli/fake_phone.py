@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -33,13 +33,10 @@ def command(
     time_scale: Annotated[
         float, typer.Option(help="Wall seconds per phone second; 0: answer at once on a simulated clock.", min=0)
     ] = 0.0,
-    exec_: Annotated[
-        Literal["simulated", "arm64"], typer.Option("--exec", help="Answer for benchmark_model, or run arm64 binaries.")
-    ] = "simulated",
 ) -> None:
     from evit_nas.fakephone.serve import serve
 
-    serve(soc=soc, port=port, cost_model=cost_model, faults=faults, time_scale=time_scale, execution=exec_)
+    serve(soc=soc, port=port, cost_model=cost_model, faults=faults, time_scale=time_scale)
 
 
 command.__doc__ = HELP

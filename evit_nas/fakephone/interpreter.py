@@ -13,6 +13,7 @@ from evit_nas.fakephone.parser import parse
 from evit_nas.fakephone.phone import Phone
 from evit_nas.fakephone.process import Ended, Process
 from evit_nas.fakephone.program import HOME, PATH, ExitShell, Pipes, Program, appender, reader
+from evit_nas.fakephone.properties import TOOL_PROPERTY
 from evit_nas.fakephone.redirection import redirect
 from evit_nas.fakephone.syntax import (
     AndOr,
@@ -231,8 +232,8 @@ class Shell:
             return self.tools[marker[1].decode()]
         if content.startswith(b"\x7fELF"):
             pipes.complain(
-                f"sh: {name}: not executable: 64-bit ELF file (this fake phone runs the benchmark_model that it "
-                f"carries; an arm64 binary needs evit-nas fake-phone --exec arm64)"
+                f"sh: {name}: not executable: 64-bit ELF file (this phone is a fake: it runs only the benchmark_model "
+                f"that it carries, {self.phone.properties[TOOL_PROPERTY]})"
             )
             return 126
         script = content.decode("utf-8", errors="replace")

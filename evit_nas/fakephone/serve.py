@@ -6,18 +6,13 @@ import signal
 import threading
 from pathlib import Path
 
-from evit_nas.errors import InputError
 from evit_nas.fakephone.cost_model import DEFAULT, read_cost_model
 from evit_nas.fakephone.faults import read_faults
 from evit_nas.fakephone.testing import fake_phone
 
 
-def serve(
-    *, soc: str, port: int, cost_model: Path | None, faults: Path | None, time_scale: float, execution: str
-) -> None:
+def serve(*, soc: str, port: int, cost_model: Path | None, faults: Path | None, time_scale: float) -> None:
     """Print `ready ADDRESS` once it listens; return on SIGINT or SIGTERM. Raises InputError."""
-    if execution != "simulated":
-        raise InputError(f"--exec {execution}: this build of the fake phone runs no arm64 binaries; use simulated")
     model = DEFAULT if cost_model is None else read_cost_model(cost_model)
     windows = () if faults is None else read_faults(faults)
     stopped = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -19,10 +20,11 @@ from evit_nas.fakephone.cost_model import CostModel, KindCost
 class Adb:
     """The real client. Calls return text; `code` is the client's exit code."""
 
+    program: str
     environment: dict[str, str]
 
     def __call__(self, *words: str, stdin: bytes = b"", timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(adbutils.__file__).parent / "binaries" / "adb"), *words]
+        command = [self.program, *words]
         done = subprocess.run(
             command, env=self.environment, input=stdin, capture_output=True, timeout=timeout_s, check=False
         )
@@ -37,16 +39,21 @@ class Adb:
         return self("-s", address, "shell", text, **options)  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="session")
-def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adb]:
+@pytest.fixture(scope="session", params=["bundled", "system"])
+def adb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adb]:
+    """The client that adbutils brings (36), and the one of the system where there is one (Debian 12: 29)."""
+    bundled = str(Path(adbutils.__file__).parent / "binaries" / "adb")
+    program = bundled if request.param == "bundled" else shutil.which("adb")
+    if program is None:
+        pytest.skip("no adb on this system; apt-get install adb to test with it too")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     home = tmp_path_factory.mktemp("adb")
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "ANDROID_ADB_SERVER_PORT": str(port)}
-    client = Adb(environment)
+    client = Adb(program, environment)
     if client("version").returncode:
-        pytest.skip("the adb client of adbutils does not run on this machine")
+        pytest.skip(f"{program} does not run on this machine")
     yield client
     client("kill-server")
 

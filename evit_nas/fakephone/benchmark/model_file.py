@@ -58,7 +58,7 @@ def read_model(content: bytes) -> FileModel:
         tensors = tuple(_tensor(tensor, model.buffers, content) for tensor in graph.tensors)
         operators = tuple(_operator(operator, codes) for operator in graph.operators)
         return FileModel(tensors, operators, _indices(graph.outputs))
-    except (struct.error, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
+    except (struct.error, LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise BadModel from error
 
 
