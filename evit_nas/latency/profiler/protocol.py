@@ -33,6 +33,7 @@ ATTEMPTS = 6
 LONGEST_S = 15.0  # no further attempt after so long
 STEADY = 0.025
 SETTLING_LOOKS = 9
+FRESH_LOOKS = 25
 RECENT_LOOKS = 25
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.8
 
@@ -59,7 +60,8 @@ class Canary:
 
     def settle(self) -> None:
         """Set the reference as the median of some looks, undisturbed ones if there are any."""
-        looks = [(self._time(), self.device.disturbance()) for _ in range(SETTLING_LOOKS)]
+        count = FRESH_LOOKS if self.device.facts.fresh_process else SETTLING_LOOKS
+        looks = [(self._time(), self.device.disturbance()) for _ in range(count)]
         calm = [time_us for time_us, problem in looks if not problem] or [time_us for time_us, _ in looks]
         self.reference_us = float(np.median(calm))
         self.recent = [time_us / self.reference_us for time_us in calm]

@@ -16,7 +16,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceFacts:
-    """What a table's provenance says of a device; `provenance` is that of its rows."""
+    """What a table's provenance says of a device; `provenance` is that of its rows.
+
+    `fresh_process`: each call is a process of its own, whose memory falls elsewhere and whose times differ by that.
+    """
 
     conditions: Conditions
     cpu_model: str = ""
@@ -26,6 +29,7 @@ class DeviceFacts:
     runtime_hash: str = ""
     provenance: Provenance = "measured"
     notes: tuple[str, ...] = ()
+    fresh_process: bool = False
 
 
 class Device(Protocol):

@@ -61,6 +61,7 @@ class PhoneDevice:
             runtime_hash=tool.sha256[:16],
             provenance="simulated" if identity.simulated else "measured",
             notes=notes,
+            fresh_process=True,
         )
 
     def profile(self, model: bytes, *, seconds: float, min_runs: int) -> tuple[KernelEvent, ...]:
