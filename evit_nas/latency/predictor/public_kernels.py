@@ -73,7 +73,7 @@ def _shortcut(block: PublicBlock, out: int) -> Signatures:
         return (binary("ADD", shape, shape),) if block.stride == 1 else ()
     kernels = [dense(out, block.cin, block.cout, 1), binary("ADD", shape, shape)]
     if block.stride == 2:
-        kernels.insert(0, average_pool(block.hw_in, block.cin))
+        kernels.insert(0, pool("AVERAGE_POOL_2D", block.hw_in, out, block.cin, 2, 2))
     return tuple(kernels)
 
 
@@ -132,14 +132,12 @@ def _type(shape: Shape, *, constant: bool = False) -> TensorType:
 
 
 @cache
-def dense(
-    side: int, cin: int, cout: int, kernel: int, stride: int = 1, *, groups: int = 1, activation: str = "NONE"
-) -> KernelSignature:
-    """CONV_2D with SAME padding on a square map of `side`; groups of cin / groups channels."""
+def dense(side: int, cin: int, cout: int, kernel: int, stride: int = 1, *, activation: str = "NONE") -> KernelSignature:
+    """CONV_2D with SAME padding on a square map of `side`."""
     out = -(-side // stride)
     inputs = (
         _type((1, side, side, cin)),
-        _type((cout, kernel, kernel, cin // groups), constant=True),
+        _type((cout, kernel, kernel, cin), constant=True),
         _type((cout,), constant=True),
     )
     return KernelSignature("CONV_2D", inputs, (_type((1, out, out, cout)),), _window(kernel, stride, activation))
@@ -192,13 +190,38 @@ def mean(shape: Shape) -> KernelSignature:
 
 
 @cache
-def average_pool(side: int, channels: int) -> KernelSignature:
-    """2x2 at stride 2."""
-    attrs = attrs_of(filter_height=2, filter_width=2, fused_activation="NONE", padding="VALID", stride_h=2, stride_w=2)
-    out = -(-side // 2)
-    return KernelSignature(
-        "AVERAGE_POOL_2D", (_type((1, side, side, channels)),), (_type((1, out, out, channels)),), attrs
+def convolution(
+    side: int, out: int, cin: int, cout: int, kernel: int, stride: int, *, groups: int = 1
+) -> KernelSignature:
+    """A convolution on a square map of `side` that is padded already, VALID; depthwise where groups equal channels."""
+    attrs = attrs_of(fused_activation="NONE", padding="VALID", stride_h=stride, stride_w=stride)
+    depth = groups == cin == cout and groups > 1
+    weights = (1, kernel, kernel, cin) if depth else (cout, kernel, kernel, cin // groups)
+    inputs = (_type((1, side, side, cin)), _type(weights, constant=True), _type((cout,), constant=True))
+    kind = "DEPTHWISE_CONV_2D" if depth else "CONV_2D"
+    return KernelSignature(kind, inputs, (_type((1, out, out, cout)),), attrs)
+
+
+@cache
+def pool(kind: str, side: int, out: int, channels: int, kernel: int, stride: int) -> KernelSignature:
+    """MAX_POOL_2D or AVERAGE_POOL_2D on a square map."""
+    attrs = attrs_of(
+        filter_height=kernel,
+        filter_width=kernel,
+        fused_activation="NONE",
+        padding="VALID",
+        stride_h=stride,
+        stride_w=stride,
     )
+    return KernelSignature(kind, (_type((1, side, side, channels)),), (_type((1, out, out, channels)),), attrs)
+
+
+@cache
+def concat(side: int, channels: int, parts: int) -> KernelSignature:
+    """CONCATENATION of `parts` maps to one of `channels`; how they share the channels costs nothing."""
+    share = [channels // parts + (i < channels % parts) for i in range(parts)]
+    inputs = tuple(_type((1, side, side, width)) for width in share)
+    return KernelSignature("CONCATENATION", inputs, (_type((1, side, side, channels)),), attrs_of(axis=3))
 
 
 @cache

@@ -32,7 +32,7 @@ def kernel_terms(signature: KernelSignature) -> Terms:
         case "CONV_2D 1x1":
             family, terms = "gemm", _gemm(kernel.get("pixels"), kernel.get("cin"), kernel.get("cout"))
         case "FULLY_CONNECTED":
-            family, terms = "gemm", _gemm(kernel.get("rows"), kernel.get("inner"), kernel.get("columns"))
+            family, terms = kernel.family, _gemm(kernel.get("rows"), kernel.get("inner"), kernel.get("columns"))
         case "CONV_2D kxk" | "CONV_2D grouped":
             family, terms = kernel.family, _window(kernel)
         case "BATCH_MATMUL":
