@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +13,10 @@ from evit_nas.cli import options, output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from evit_nas.workflows.results import PredictResult
+    from evit_nas.workflows.results import KernelTime, PredictResult
 
 NAME = "predict"
+_KERNELS_SHOWN = 12
 
 
 def command(
@@ -29,6 +31,10 @@ def command(
     threads: options.Threads = 1,
     tables: options.Tables = None,
     merge: options.Merge = False,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Folder for figures of the breakdown; on this machine the network is run for them."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Predicted latency of a network on a device, with its interval and what it rests on."""
@@ -46,6 +52,7 @@ def command(
         tables=tables,
         merge=merge,
         schedule=schedule,
+        figure=figure,
     )
     output.show(result, as_json=json, human=_human)
 
@@ -67,3 +74,28 @@ def _human(result: PredictResult) -> Iterator[RenderableType]:
     if result.breakdown is not None:
         rows = [(s.stage, s.block, s.kernels, f"{s.latency_ms:.2f}", f"{s.share:.1%}") for s in result.breakdown]
         yield output.table("", ("stage", "block", "kernels", "ms", "share"), rows, left=2)
+    if result.breakdown_kinds is not None:
+        kinds = [(k.kind, k.kernels, f"{k.latency_ms:.2f}", f"{k.share:.1%}") for k in result.breakdown_kinds]
+        yield output.table("", ("kind", "kernels", "ms", "share"), kinds)
+    if result.breakdown_kernels is not None:
+        yield from _slowest(result.breakdown_kernels)
+    yield from (f"figure      {path.absolute()}" for path in result.figures or ())
+
+
+def _slowest(kernels: Sequence[KernelTime]) -> Iterator[RenderableType]:
+    """The slowest kernels; all of them are in the JSON."""
+    shown = sorted(kernels, key=lambda kernel: -kernel.latency_ms)[:_KERNELS_SHOWN]
+    measured = kernels[0].measured_ms is not None if kernels else False
+    rows = [
+        (
+            k.stage,
+            k.kind,
+            k.shapes,
+            f"{k.latency_ms:.2f}",
+            *([f"{k.measured_ms:.2f}"] if measured else []),
+            f"{k.share:.1%}",
+        )
+        for k in shown
+    ]
+    columns = ("stage", f"slowest {len(shown)} of {len(kernels)} kernels", "shapes", "ms")
+    yield output.table("", (*columns, *(["measured ms"] if measured else []), "share"), rows, left=3)

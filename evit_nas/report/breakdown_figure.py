@@ -15,8 +15,8 @@ _NAMED_SHARE = 0.05  # segments from this share of the longest bar carry their m
 _ORDER = ("stem", "stage1", "stage2", "stage3", "stage4", "head")  # as a reader expects them; the head runs in between
 
 
-def draw_breakdown(breakdowns: Sequence[Breakdown]) -> Figure:
-    """Stacked bars of predicted milliseconds, the first network on top."""
+def draw_breakdown(breakdowns: Sequence[Breakdown], *, unit: str = "predicted latency, ms") -> Figure:
+    """Stacked bars of milliseconds, the first network on top."""
     stages = _in_order({stage: None for b in breakdowns for stage, _ in b.parts})
     colours = {stage: style.STAGES[number % len(style.STAGES)] for number, stage in enumerate(stages)}
     longest = max(sum(ms for _, ms in b.parts) for b in breakdowns)
@@ -44,7 +44,7 @@ def draw_breakdown(breakdowns: Sequence[Breakdown]) -> Figure:
     axes.set_yticks(range(len(breakdowns)), [b.name for b in breakdowns])
     axes.invert_yaxis()
     axes.set_xlim(0, longest * 1.1)
-    axes.set_xlabel("predicted latency, ms")
+    axes.set_xlabel(unit)
     style.clean(axes)
     axes.grid(False, axis="y")
     handles = [axes.barh(0, 0, color=colour, label=stage) for stage, colour in colours.items()]

@@ -26,11 +26,15 @@ def run_figures(run: RunData) -> dict[str, Figure]:
 
 def write_figures(run: RunData, folder: Path) -> tuple[Path, ...]:
     """Draw each figure as PNG and SVG into the run folder."""
+    return tuple(file for stem, figure in run_figures(run).items() for file in write_figure(figure, folder, stem))
+
+
+def write_figure(figure: Figure, folder: Path, stem: str) -> tuple[Path, ...]:
+    """`STEM.png` and `STEM.svg` in `folder`."""
     files = []
-    for stem, figure in run_figures(run).items():
-        for suffix, content in (("png", _png(figure)), ("svg", _svg(figure))):
-            files.append(folder / f"{stem}.{suffix}")
-            write_bytes(files[-1], content)
+    for suffix, content in (("png", _png(figure)), ("svg", _svg(figure))):
+        files.append(folder / f"{stem}.{suffix}")
+        write_bytes(files[-1], content)
     return tuple(files)
 
 

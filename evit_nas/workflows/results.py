@@ -222,9 +222,52 @@ class StageTime:
     kernels: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KindTime:
+    """Predicted milliseconds of all kernels of one kind."""
+
+    kind: str
+    latency_ms: float
+    share: float
+    kernels: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KernelTime:
+    """One kernel in execution order: predicted, and measured where the network was also run.
+
+    `shapes` are its inputs and outputs in words; `size_bytes` what it must read and write at least.
+    """
+
+    stage: str
+    block: str
+    kind: str
+    shapes: str
+    latency_ms: float
+    share: float
+    macs: int
+    size_bytes: int
+    measured_ms: float | None = field(default=None, metadata=_OMIT_NONE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Uncovered:
+    """Kernels of one kind that no row of the table is near; shares of the network's MACs, bytes and predicted time."""
+
+    kind: str
+    count: int
+    macs_share: float
+    bytes_share: float
+    time_share: float
+    known: bool  # False: no predictor knows the operator at all, and its cost is a guess
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictResult(Result):
-    """A latency with its 90 % interval. `shares`: provenance -> share of time; `breakdown` only when asked for."""
+    """A latency with its 90 % interval. `shares`: provenance -> share of time; breakdowns only when asked for.
+
+    `breakdown` is by block in order of execution, the head's together; `figures` are the files drawn.
+    """
 
     latency_ms: float
     low_ms: float
@@ -237,8 +280,14 @@ class PredictResult(Result):
     lowering: str
     threads: int
     resolution: str | None = None
+    schedule: str = "plain"
+    partitions: int = 0  # of the delegate
+    uncovered: tuple[Uncovered, ...] = ()
     notes: tuple[str, ...] = ()
     breakdown: tuple[StageTime, ...] | None = field(default=None, metadata=_OMIT_NONE)
+    breakdown_kinds: tuple[KindTime, ...] | None = field(default=None, metadata=_OMIT_NONE)
+    breakdown_kernels: tuple[KernelTime, ...] | None = field(default=None, metadata=_OMIT_NONE)
+    figures: tuple[Path, ...] | None = field(default=None, metadata=_OMIT_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,3 +405,27 @@ class EvaluateResult(Result):
     resolution: str
     confusion: tuple[tuple[int, ...], ...]
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetTrainResult(Result):
+    """`largest_miou` and `smallest_miou`: of these members on val, each with statistics of its own."""
+
+    checkpoint: Path
+    largest_miou: float
+    smallest_miou: float
+    space: str
+    dataset: str
+    resolution: str
+    epochs: int
+    seed: int
+    history: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetExtractResult(Result):
+    """`checkpoint` is a network of its own; `resolution` and `dataset` are those of its BatchNorm statistics."""
+
+    checkpoint: Path
+    resolution: str
+    dataset: str

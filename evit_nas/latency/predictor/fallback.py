@@ -23,7 +23,7 @@ LEAST_US = 1.0  # no kernel is free
 
 
 class FallbackPredictor:
-    """`inner`, with a stand-in for what it has no cost of. Terms: of known kernels, of stand-ins, all us, guessed us."""
+    """`inner`, and a stand-in for what it has no cost of. Terms: of known kernels, of stand-ins, all us, guessed us."""
 
     def __init__(self, inner: LatencyPredictor) -> None:
         self._inner = inner
@@ -96,7 +96,7 @@ class FallbackPredictor:
         """Microseconds of each kernel; a guessed one takes LEAST_US at least, shape (len(kernels),)."""
         costed = [kernel if self.knows(kernel) else stand_in(kernel) for kernel in kernels]
         least = np.array([0.0 if self.knows(kernel) else LEAST_US for kernel in kernels])
-        return np.maximum(self._inner.kernel_times_us(costed), least)
+        return np.asarray(np.maximum(self._inner.kernel_times_us(costed), least), dtype=np.float64)
 
     def extrapolates(self, kernel: Kernel) -> bool:
         """Whether the kernel's time rests on nothing that was measured near it."""

@@ -17,6 +17,7 @@ from evit_nas.graph.kernel import Kernel, KernelGraph, KernelSignature, TensorTy
 from evit_nas.graph.lowering import AUTHORS, OURS
 from evit_nas.latency.predictor.base import LatencyPredictor
 from evit_nas.latency.predictor.calibrate import calibrate_table
+from evit_nas.latency.predictor.fallback import FallbackPredictor
 from evit_nas.latency.predictor.fit import fit_predictor
 from evit_nas.space.arch import named_arch
 
@@ -36,10 +37,20 @@ def _calibrated(request: pytest.FixtureRequest) -> LatencyPredictor:
     return fit_predictor(calibrate_table(PUBLISHED, device="sm8450", tables_dir=folder))
 
 
+def _with_fallback(request: pytest.FixtureRequest) -> LatencyPredictor:
+    return FallbackPredictor(_additive(request))
+
+
+def _calibrated_with_fallback(request: pytest.FixtureRequest) -> LatencyPredictor:
+    return FallbackPredictor(_calibrated(request))
+
+
 PREDICTORS: dict[str, Callable[[pytest.FixtureRequest], LatencyPredictor]] = {
     "additive": _additive,
     "additive without networks": _additive_alone,
+    "additive with fallback": _with_fallback,
     "calibrated": _calibrated,
+    "calibrated with fallback": _calibrated_with_fallback,
 }
 
 
@@ -114,8 +125,13 @@ def test_no_kernels_have_zero_terms(predictor: LatencyPredictor, graphs: list[Ke
     assert not predictor.terms(()).any()
 
 
-def test_unknown_operator_is_named(predictor: LatencyPredictor) -> None:
+def test_unknown_operator_is_named_or_costs_something(predictor: LatencyPredictor) -> None:
     shape = TensorType((1, 8, 8, 16))
     kernel = Kernel(KernelSignature("FFT_OF_SOMETHING", (shape,), (shape,)), (0,))
+    if isinstance(predictor, FallbackPredictor):
+        prediction = predictor.predict(KernelGraph((kernel,), 0))
+        assert prediction.latency_ms > 0
+        assert prediction.coverage.extrapolated == pytest.approx(1)
+        return
     with pytest.raises(MissingCostError, match="FFT_OF_SOMETHING"):
         predictor.terms([kernel])

@@ -1,0 +1,64 @@
+"""What this machine can do at most: multiply-accumulates a second, and bytes a second from cache and from memory.
+
+Measured with the runtime's own kernels: a large matrix product for the one, copies for the other (a RESHAPE from the
+model's input to its output is a copy). A copy reads and writes, both are counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evit_nas.graph.cost import signature_macs
+from evit_nas.graph.kernel import KernelSignature, TensorType
+from evit_nas.graph.kernel_model import kernel_model
+from evit_nas.latency.profiler.lock import machine_lock
+from evit_nas.tflite.runtime import Session
+from evit_nas.tflite.writer import write
+
+GEMM_SIDE = 1024
+CACHE_BYTES = 128 * 1024  # read and written together they stay in any L2
+MEMORY_BYTES = 96 * 2**20  # beyond any L3 share of one core
+RUNS = 15
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ceilings:
+    """Ceilings of a roofline; GB are 1e9 bytes."""
+
+    gmac_per_s: float
+    cache_gb_per_s: float
+    memory_gb_per_s: float
+
+
+def measure_ceilings(threads: int = 1) -> Ceilings:
+    """The ceilings of this machine for `threads`; takes about two seconds, alone on the machine."""
+    product = _matrix_product(GEMM_SIDE)
+    with machine_lock("timing"):
+        return Ceilings(
+            gmac_per_s=signature_macs(product) / 1e3 / _fastest_us(product, threads),
+            cache_gb_per_s=_copy_gb_per_s(CACHE_BYTES, threads, repeats=64),
+            memory_gb_per_s=_copy_gb_per_s(MEMORY_BYTES, threads, repeats=1),
+        )
+
+
+def _copy_gb_per_s(size_bytes: int, threads: int, repeats: int) -> float:
+    copy = _copy(size_bytes // 4)
+    return 2 * size_bytes * repeats / 1e3 / _fastest_us(copy, threads, repeats)
+
+
+def _fastest_us(signature: KernelSignature, threads: int, repeats: int = 1) -> float:
+    """A ceiling is what is reached when nothing disturbs, so the fastest decile and not the median."""
+    with Session(write(kernel_model(signature, repeats)), threads=threads) as session:
+        return float(np.quantile(session.time_us(RUNS, 3), 0.1))
+
+
+def _matrix_product(side: int) -> KernelSignature:
+    square = (side, side)
+    inputs = (TensorType(square), TensorType(square, constant=True))
+    return KernelSignature("FULLY_CONNECTED", inputs, (TensorType(square),), (("fused_activation", "NONE"),))
+
+
+def _copy(elements: int) -> KernelSignature:
+    return KernelSignature("RESHAPE", (TensorType((1, elements)),), (TensorType((elements,)),))
