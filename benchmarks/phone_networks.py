@@ -1,0 +1,102 @@
+"""How well whole networks on a public phone are predicted from its blocks and a few networks.
+
+    python benchmarks/phone_networks.py --blocks CSV --shapes CSV --train CSV --test CSV \\
+        --column 'pixel4|1large|float' --json
+    python benchmarks/phone_networks.py --blocks CSV --shapes CSV --networks CSV --column COLUMN
+
+The first fits on the networks of one file and scores another. The second draws 10 and 40 training networks --draws
+times and leaves each out once; networks with under 5 % of their multiply-accumulates in dense k x k convolutions are
+also shown apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from evit_nas.errors import EvitNasError, InputError
+from evit_nas.latency.predictor.base import Floats
+from evit_nas.latency.predictor.metrics import interval_coverage, mape, within
+from evit_nas.latency.predictor.network_rows import NetworkRows, read_network_rows, read_shapes
+from evit_nas.latency.predictor.network_sum import dense_share, fit_networks, kernel_costs
+from evit_nas.latency.predictor.public_model import TermCosts
+from evit_nas.latency.predictor.public_rows import read_public_rows
+
+BLOCK_COLUMNS = {"pixel4": "pixel4_ms"}  # phones of which both blocks and networks are published
+FEW_DENSE = 0.05
+
+
+def figures(predicted: tuple[Floats, Floats, Floats], ms: Floats) -> dict[str, float | int]:
+    """`mape` in percent, the rest fractions and a count."""
+    centre, low, high = predicted
+    return {
+        "mape": round(mape(centre, ms), 3),
+        "within_5": round(within(centre, ms, 0.05), 4),
+        "within_10": round(within(centre, ms, 0.10), 4),
+        "interval_coverage": round(interval_coverage(low, high, ms), 4),
+        "rows": len(ms),
+    }
+
+
+def block_costs(path: Path, column: str) -> TermCosts:
+    """Costs of kernels from the public blocks of the phone that `column` names."""
+    device = column.split("|")[0]
+    if device not in BLOCK_COLUMNS:
+        raise InputError(
+            f"--column {column!r}: no public blocks of {device!r}; there are some of {', '.join(BLOCK_COLUMNS)}"
+        )
+    return kernel_costs(read_public_rows(path, BLOCK_COLUMNS[device]))
+
+
+def draws(costs: TermCosts, networks: NetworkRows, count: int, times: int) -> list[dict[str, float | int]]:
+    """Figures over all networks and over those with few dense k x k, `count` drawn for training, `times` times."""
+    rng = np.random.default_rng(0)
+    few = np.array([dense_share(kernels) < FEW_DENSE for kernels in networks.kernels])
+    gathered: list[list[Floats]] = [[], []]
+    for turn in range(times):
+        order = (
+            rng.permutation(len(networks)) if count < len(networks) else np.roll(np.arange(len(networks)), -1 - turn)
+        )
+        training, rest = order[: min(count, len(order) - 1)], order[min(count, len(order) - 1) :]
+        test = networks.take(rest)
+        rows = np.stack([*fit_networks(costs, networks.take(training)).predict(test.kernels), test.ms])
+        gathered[0].append(rows)
+        gathered[1].append(rows[:, few[rest]])
+    joined = [np.concatenate(parts, axis=1) for parts in gathered]
+    return [figures((part[0], part[1], part[2]), part[3]) for part in joined]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("blocks", "shapes"):
+        parser.add_argument(f"--{name}", type=Path, metavar="CSV", required=True)
+    for name in ("train", "test", "networks"):
+        parser.add_argument(f"--{name}", type=Path, metavar="CSV")
+    parser.add_argument("--column", required=True, help="device|cores|type, for example 'pixel4|1large|float'")
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    try:
+        costs, shapes = block_costs(options.blocks, options.column), read_shapes(options.shapes)
+        if options.networks is not None:
+            networks = read_network_rows(options.networks, shapes, options.column)
+            for count, times in ((10, options.draws), (40, options.draws), (len(networks), len(networks))):
+                every, few = draws(costs, networks, count, times)
+                print(f"{count} training networks: {json.dumps(every)}; few dense k x k: {json.dumps(few)}")
+            return
+        if options.train is None or options.test is None:
+            parser.error("give --train and --test, or --networks")
+        model = fit_networks(costs, read_network_rows(options.train, shapes, options.column))
+        test = read_network_rows(options.test, shapes, options.column)
+        result = figures(model.predict(test.kernels), test.ms)
+    except EvitNasError as error:
+        sys.exit(f"error: {error}")
+    print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
+
+
+if __name__ == "__main__":
+    main()
