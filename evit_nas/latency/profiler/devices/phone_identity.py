@@ -13,6 +13,7 @@ from evit_nas.soc.registry import Cluster, Soc, differences, resolve_device
 
 CPU = "/sys/devices/system/cpu"
 SIMULATED = "evit-nas/fake"  # how the build fingerprint of a stand-in starts
+_MASK = re.compile(r"(0x)?[0-9a-fA-F]{1,8}")
 _PROPERTY = re.compile(r"^\[(?P<name>[^\]]+)\]: \[(?P<value>.*)\]$", re.MULTILINE)
 _PART = re.compile(
     r"^processor\s*:\s*(?P<core>\d+)$.*?^CPU implementer\s*:\s*0x(?P<maker>\w+)$.*?^CPU part\s*:\s*0x(?P<part>\w+)$",
@@ -142,16 +143,16 @@ def core_mask(identity: PhoneIdentity, core: str | None, threads: int) -> tuple[
     wanted = core or ("prime" if threads == 1 else "fast")
     if wanted == "any":
         return "any", 0
+    if identity.offline and not _MASK.fullmatch(wanted):  # which cluster is the prime one cannot be told
+        raise DeviceError(
+            f"{identity.serial}: cores {list(identity.offline)} are off; let it cool, end its power saver or restart "
+            "it, or choose cores by a mask with --core"
+        )
     roles = {cluster.role for cluster in identity.clusters}
     if wanted in roles or wanted == "fast":
-        if identity.offline:  # which cluster is the prime one cannot be told while cores are off
-            raise DeviceError(
-                f"{identity.serial}: cores {list(identity.offline)} are off; let it cool, end its power saver or "
-                "restart it, or choose cores by a mask with --core"
-            )
         chosen = [c for c in identity.clusters if c.role == wanted or (wanted == "fast" and c.role != "little")]
         mask = sum(cluster.mask for cluster in chosen)
-    elif re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", wanted):
+    elif _MASK.fullmatch(wanted):
         mask = int(wanted, 16)
     else:
         raise InputError(f"--core {wanted!r}: valid: {', '.join(sorted(roles))}, fast, any, or a mask such as 80")

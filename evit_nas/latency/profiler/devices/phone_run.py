@@ -86,10 +86,9 @@ def _script(tool: InstalledTool, pinned: Pinned, call: Call, nonce: str) -> str:
     pin = ["taskset", f"{pinned.mask:x}"] if pinned.mask else []
     run = ["timeout", f"{_ON_PHONE_S:g}", *pin, str(tool.path), *arguments(tool.flags, call)]
     files = [call.model, *([call.profile_to] if call.profile_to else [])]
-    remove = f"rm -f {shlex.quote(call.profile_to)}; " if call.profile_to else ""
     look = look_script(pinned.core)
     return (
-        f"{remove}echo @{nonce} before; {look}; echo @{nonce} tool; {shlex.join(run)}; code=$?; echo; "
+        f"echo @{nonce} before; {look}; echo @{nonce} tool; {shlex.join(run)}; code=$?; echo; "
         f"echo @{nonce} code; echo $code; echo @{nonce} sums; sha256sum {shlex.join(files)}; "
         f"echo @{nonce} mask; {shlex.join([*pin, 'grep', 'Cpus_allowed_list', '/proc/self/status'])}; "
         f"echo @{nonce} after; {look}"
@@ -129,6 +128,7 @@ def _file(adb: Adb, call: Call, sums: dict[str, str]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "profile"
         adb.pull(PurePosixPath(call.profile_to), target)
+        adb.shell(["rm", "-f", call.profile_to])
         content = target.read_bytes()
     same = hashlib.sha256(content).hexdigest() == sums[call.profile_to]
     require(same, "the operator profile arrived damaged")
@@ -141,5 +141,6 @@ def _last(output: str) -> str:
 
 
 def profile_path(mode: str) -> str:
-    """Where the tool is to write its profile on the phone; "" for standard output."""
-    return "" if mode == "stdout" else str(FOLDER / f"profile.{mode}")
+    """Where the tool is to write its profile on the phone; "" for standard output. A new name each time: no older
+    profile is ever taken for this one's, even where files can no longer be removed."""
+    return "" if mode == "stdout" else str(FOLDER / f"profile.{secrets.token_hex(4)}.{mode}")

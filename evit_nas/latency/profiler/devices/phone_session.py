@@ -16,7 +16,7 @@ from evit_nas.latency.profiler.devices.phone_rounds import RoundLog
 from evit_nas.latency.profiler.devices.phone_run import Pinned
 from evit_nas.latency.profiler.devices.phone_settings import measuring_settings, phone_lock, restore_leftovers
 from evit_nas.latency.profiler.devices.phone_tool import FOLDER, InstalledTool, install
-from evit_nas.latency.profiler.devices.phone_watch import wait_until_fit
+from evit_nas.latency.profiler.devices.phone_watch import wait_until_fit, wait_until_quiet
 from evit_nas.latency.table.store import load_table, table_path
 from evit_nas.soc.registry import Soc, resolve, socs
 
@@ -50,6 +50,7 @@ def open_phone(
         wait_until_fit(adb, pinned.core, None, note)
         tool = install(adb, benchmark_model, note)
         with measuring_settings(adb, note) as holds:
+            wait_until_quiet(adb, note)
             limit_khz = wait_until_fit(adb, pinned.core, 1, note).limit_khz
             conditions = _conditions(identity, tool, name, threads, tables_dir)
             notes = _notes(identity, tool, pinned, holds)

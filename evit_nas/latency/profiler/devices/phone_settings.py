@@ -98,7 +98,11 @@ def measuring_settings(adb: Adb, note: Callable[[str], None]) -> Iterator[tuple[
     journal = _beside(adb.serial, ".json")
     write_text(journal, json.dumps(saved, indent=2))
     try:
-        yield _apply(adb, saved, note)
+        holds = _apply(adb, saved, note)
+        if _FIXED_NAME not in holds:  # a phone without the mode cannot be asked to leave it
+            saved.pop(_FIXED_NAME)
+            write_text(journal, json.dumps(saved, indent=2))
+        yield holds
     finally:
         try:
             restore(adb, saved)
@@ -109,7 +113,9 @@ def measuring_settings(adb: Adb, note: Callable[[str], None]) -> Iterator[tuple[
 
 def restore(adb: Adb, saved: Mapping[str, str]) -> None:
     """Set everything back to what it was, whatever it is now. Raises LinkError."""
-    commands = [[*FIXED, "false"]] if _FIXED_NAME in saved else []
+    commands = []
+    if _FIXED_NAME in saved and adb.shell([*FIXED, "false"]).code:
+        raise DeviceError(f"{adb.serial}: does not leave its fixed-performance mode")
     if _AIRPLANE_NAME in saved:
         commands.append([*AIRPLANE, "enable" if saved[_AIRPLANE_NAME] == "enabled" else "disable"])
     for setting in _SETTINGS:

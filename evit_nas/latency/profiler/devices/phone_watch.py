@@ -14,6 +14,8 @@ HOT_SKIN_C = 40.0
 CAPPED = 0.97  # of the clock limit that the run began with
 COOL_DOWN_S = 900.0  # the longest that a phone is waited for, in its own seconds
 PAUSE_S = 15.0
+QUIET_S = 180.0
+BUSY_PERCENT = 60  # of one core, from which something else is at work
 _CPU_TYPE, _SKIN_TYPE = 0, 3
 _TEMPERATURE = re.compile(r"Temperature\{mValue=(-?[\d.]+), mType=(\d+),")
 _STATUS = re.compile(r"Thermal Status:\s*(\d+)")
@@ -86,6 +88,28 @@ def unfit(look: Look, limit_khz: int) -> str:
     if look.limit_khz < CAPPED * limit_khz:
         return f"the clock is limited to {look.limit_khz / 1e6:.2f} of {limit_khz / 1e6:.2f} GHz"
     return ""
+
+
+def others(adb: Adb) -> str:
+    """What else keeps the phone's cores busy, "" where nothing does or it does not tell. Raises LinkError."""
+    text = adb.shell(["top", "-b", "-n", "1"]).out
+    total = re.search(r"(\d+)%cpu\s.*?(\d+)%idle", text)
+    if total is None:
+        return ""
+    busy = int(total[1]) - int(total[2])
+    return f"other programs take {busy} % of a core" if busy > BUSY_PERCENT else ""
+
+
+def wait_until_quiet(adb: Adb, note: Callable[[str], None], *, longest_s: float = QUIET_S) -> None:
+    """Wait for other programs to end. Raises DeviceError where they do not in `longest_s` of the phone's time."""
+    waited_s = 0.0
+    while problem := others(adb):
+        if waited_s >= longest_s:
+            raise DeviceError(f"{adb.serial}: {problem}; close its apps, or restart it, and start again")
+        if not waited_s:
+            note(f"{adb.serial}: {problem}; waiting")
+        adb.shell(["sleep", f"{PAUSE_S:g}"], timeout_s=PAUSE_S + 20)
+        waited_s += PAUSE_S
 
 
 def wait_until_fit(
