@@ -19,12 +19,13 @@ def command(
     arch: options.Arch,
     resolution: options.ResolutionText = None,
     upsample: options.Upsample = None,
+    schedule: options.Schedule = "plain",
     json: options.Json = False,
 ) -> None:
     """Parameters, MACs and a table of the stages, in the official convention."""
     from evit_nas.workflows.arch import arch as run
 
-    result = run(arch=arch, resolution=options.parse_resolution(resolution), upsample=upsample)
+    result = run(arch=arch, resolution=options.parse_resolution(resolution), upsample=upsample, schedule=schedule)
     output.show(result, as_json=json, human=_human)
 
 
@@ -40,5 +41,5 @@ def _human(result: ArchResult) -> Iterator[RenderableType]:
     if result.kernel_macs is not None and result.peak_activation_bytes is not None:
         yield (
             f"what runs: {result.kernel_macs / 1e9:.2f} G MACs, "
-            f"{result.peak_activation_bytes / 2**20:.1f} MiB of activations at the peak"
+            f"{result.peak_activation_bytes / 2**20:.1f} MiB of activations at the peak, schedule {result.schedule}"
         )

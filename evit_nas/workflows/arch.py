@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -30,19 +31,29 @@ from evit_nas.graph.cost import (
 )
 from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
-from evit_nas.graph.lowering import OURS
+from evit_nas.graph.lowering import OURS, PLAIN, Schedule, strip_schedule
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.results import ArchResult, StageRow
+from evit_nas.workflows.schedule import check_schedule, known_schedule, schedule_name
 
 
 def arch(
-    arch: str | Path | ArchConfig, *, resolution: Resolution | None = None, upsample: str | None = None
+    arch: str | Path | ArchConfig,
+    *,
+    resolution: Resolution | None = None,
+    upsample: str | None = None,
+    schedule: str = "plain",
 ) -> ArchResult:
-    """Parameters, MACs and a table by stage; what really runs (`kernel_macs`, peak memory) is of our lowering."""
+    """Parameters, MACs and a table by stage; what really runs (`kernel_macs`, peak memory) is of our lowering.
+
+    `schedule`: `auto` is what was measured as faster on this machine, without measuring now; plain where nothing was.
+    """
+    check_schedule(schedule)
     found = resolve_arch(arch, upsample=upsample)
     size = found.at(resolution)
-    graph = emit(found.arch, size, OURS)
+    chosen = _schedule(schedule, found.arch, size)
+    graph = emit(found.arch, size, replace(OURS, schedule=chosen))
     placed = layout(found.arch, size)
     stages = [(name, [p.block for p in group]) for name, group in groupby(placed, key=lambda p: p.stage)]
     return ArchResult(
@@ -53,7 +64,14 @@ def arch(
         stages=tuple(_row(name, blocks) for name, blocks in stages),
         kernel_macs=sum(signature_macs(kernel.signature) for kernel in fuse(graph).kernels),
         peak_activation_bytes=peak_activation_bytes(graph),
+        schedule=schedule_name(chosen),
     )
+
+
+def _schedule(schedule: str, arch: ArchConfig, size: Resolution) -> Schedule:
+    if schedule == "auto":
+        return known_schedule(arch, size)
+    return strip_schedule(arch, size) if schedule == "strips" else PLAIN
 
 
 def _row(name: str, blocks: Sequence[Block]) -> StageRow:

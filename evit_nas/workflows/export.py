@@ -74,4 +74,4 @@ def _schedule(arch: ArchConfig, size: Resolution, schedule: str) -> Schedule:
     """`auto`: what this host measures as faster, plain where it was never profiled."""
     if schedule == "plain":
         return PLAIN
-    return strip_schedule(arch, size) if schedule == "strips" else host_schedule(arch, size)
+    return strip_schedule(arch, size) if schedule == "strips" else host_schedule(arch, size) or PLAIN

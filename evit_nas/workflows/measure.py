@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evit_nas.errors import InputError
-from evit_nas.graph.lowering import PLAIN, strip_schedule
+from evit_nas.graph.lowering import PLAIN, Schedule, strip_schedule
 from evit_nas.latency.profiler.devices.phone_session import find_phone
 from evit_nas.latency.profiler.host import measure_graph
 from evit_nas.latency.profiler.lock import machine_lock
@@ -21,7 +21,7 @@ from evit_nas.workflows.latency import HOST, device_id, is_host
 from evit_nas.workflows.predict import TFLITE
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import MeasureResult
-from evit_nas.workflows.schedule import check_schedule, model_bytes, schedule_name
+from evit_nas.workflows.schedule import check_schedule, host_schedule, model_bytes, schedule_name
 
 FILE_RUNS = 50
 
@@ -53,7 +53,12 @@ def measure(
     size = found.at(resolution)
     style = resolve_lowering(lowering, default="ours").style
     timed = _on_host(threads, note) if is_host(device) else _on_phone(device, threads, note)
-    name, identity, timing = _fastest(found.arch, size, style, schedule if style == "ours" else "plain", timed)
+    if style != "ours":
+        schedule = "plain"
+    strips = strip_schedule(found.arch, size)
+    if schedule == "auto" and is_host(device):
+        strips = host_schedule(found.arch, size, threads=threads, note=note) or strips
+    name, identity, timing = _fastest(found.arch, size, style, _options(schedule, strips), timed)
     return replace(_result(timing, identity, threads), lowering=style, schedule=name, resolution=f"{size[0]}x{size[1]}")
 
 
@@ -87,11 +92,16 @@ def _on_phone(device: str, threads: int, note: Callable[[str], None]) -> _TimeAl
     return timed
 
 
-def _fastest(arch: ArchConfig, size: Resolution, style: str, schedule: str, timed: _TimeAll) -> tuple[str, str, Timing]:
-    """The fastest of the schedules asked for, by name, the device's id, and its timing."""
-    strips = strip_schedule(arch, size)
+def _options(schedule: str, strips: Schedule) -> tuple[Schedule, ...]:
+    """The schedules to time, each once."""
     choice = {"plain": (PLAIN,), "strips": (strips,), "auto": (PLAIN, strips)}[schedule]
-    options = tuple(dict.fromkeys(choice))
+    return tuple(dict.fromkeys(choice))
+
+
+def _fastest(
+    arch: ArchConfig, size: Resolution, style: str, options: tuple[Schedule, ...], timed: _TimeAll
+) -> tuple[str, str, Timing]:
+    """The fastest of `options`, by name, the device's id, and its timing."""
     lowerings = [resolve_lowering(style, default="ours", schedule=option) for option in options]
     identity, timings = timed(tuple(model_bytes(arch, size, lowering) for lowering in lowerings))
     best = min(range(len(options)), key=lambda i: timings[i].latency_ms)

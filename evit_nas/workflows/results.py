@@ -187,6 +187,7 @@ class ArchResult(Result):
     stages: tuple[StageRow, ...]
     kernel_macs: int | None = field(default=None, metadata=_OMIT_NONE)  # of what runs, by the default lowering
     peak_activation_bytes: int | None = field(default=None, metadata=_OMIT_NONE)
+    schedule: str = "plain"
 
 
 @dataclass(frozen=True, kw_only=True)

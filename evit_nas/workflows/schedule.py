@@ -58,15 +58,15 @@ def host_schedule(
     tables: Path | None = None,
     threads: int = 1,
     note: Note | None = None,
-) -> Schedule:
+) -> Schedule | None:
     """The strips of each block that are faster on this machine, checked on the whole network against plain.
 
-    Measured once and kept beside the machine's table; plain where it has none, so no evidence is wanted here.
+    Measured once and kept beside the machine's table; None where it has none, so no evidence is wanted here.
     """
     try:
         table = find_table(host_fingerprint(), tables, threads=threads)
     except TableError:
-        return PLAIN
+        return None
     evidence = _measured(table, arch, resolution, threads, note)
     chosen = evidence.schedule(arch, resolution)
     if chosen == PLAIN or network_key(arch, resolution) in evidence.networks:
@@ -77,8 +77,12 @@ def host_schedule(
     return evidence.schedule(arch, resolution)
 
 
-def known_schedule(table: Path, arch: ArchConfig, resolution: Resolution) -> Schedule:
-    """What the evidence beside `table` says, without measuring anything."""
+def known_schedule(arch: ArchConfig, resolution: Resolution) -> Schedule:
+    """What was measured on this machine so far, without measuring now; plain where nothing was."""
+    try:
+        table = find_table(host_fingerprint())
+    except TableError:
+        return PLAIN
     return load_evidence(table).schedule(arch, resolution)
 
 
