@@ -28,10 +28,10 @@ class Sandwich:
         """The largest, the smallest, then two random ones."""
         rng = np.random.default_rng((self.seed, step))
         rows = np.stack([self._by_block(rng), self._by_group(rng)])
-        return (*self._ends, *self.space.decode(rows))
+        return (*self.ends, *self.space.decode(rows))
 
     @cached_property
-    def _ends(self) -> tuple[Candidate, Candidate]:
+    def ends(self) -> tuple[Candidate, Candidate]:
         return self.space.largest(), self.space.smallest()
 
     @cached_property

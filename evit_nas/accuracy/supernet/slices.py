@@ -40,7 +40,7 @@ class Part:
 Parts = Mapping[str, tuple[Part, ...]]  # by official name; more than one are joined along axis 1
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def skeleton(arch: ArchConfig, *, statistics: bool) -> EfficientViT:
     """The member as a module without memory, for `torch.func.functional_call`; never changed after it is made.
 
@@ -54,7 +54,7 @@ def skeleton(arch: ArchConfig, *, statistics: bool) -> EfficientViT:
     return network
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def parts(arch: ArchConfig) -> Parts:
     """Where each weight of the member lies."""
     shapes = {name: tuple(weight.shape) for name, weight in skeleton(arch, statistics=False).named_parameters()}

@@ -7,7 +7,8 @@ training a member's BatchNorms use the statistics of the batch; for evaluation t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -72,7 +73,8 @@ def _initial(space: SearchSpace) -> dict[str, nn.Parameter]:
             tensors.setdefault(part.stored, value.contiguous())
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == shapes
     for name in zero_at_start(space):
-        tensors[name].zero_()
+        if name in tensors:  # a restricted space still has the dimensions of blocks beyond its greatest depth
+            tensors[name].zero_()
     return {name: nn.Parameter(tensor) for name, tensor in tensors.items()}
 
 
@@ -94,12 +96,17 @@ def fresh_statistics(arch: ArchConfig, supernet: Supernet) -> dict[str, torch.Te
     return made
 
 
-def member(supernet: Supernet, arch: ArchConfig, images: Iterable[torch.Tensor]) -> EfficientViT:
+def member(
+    supernet: Supernet,
+    arch: ArchConfig,
+    images: Iterable[torch.Tensor],
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> EfficientViT:
     """The member as a network of its own, in evaluation mode, its statistics estimated from `images` (normalised
-    batches [B, 3, H, W] at the member's resolution)."""
+    batches [B, 3, H, W] at the member's resolution; `hold` is entered for each)."""
     network = build(arch).to(next(supernet.parameters()).device)
     network.load_state_dict(extract(supernet, arch), strict=True)
-    re_estimate(network, images)
+    re_estimate(network, images, hold)
     return network
 
 

@@ -4,20 +4,19 @@ import pytest
 import torch
 from torch.nn import functional
 
-from evit_nas.accuracy.supernet.sampling import Sandwich, at_most
+from evit_nas.accuracy.supernet.sampling import Sandwich
 from evit_nas.accuracy.supernet.step import add_gradient, distillation, resized, sandwich_gradients
 from evit_nas.accuracy.supernet.supernet import Supernet
 from evit_nas.accuracy.training.loss import pixel_loss
-from evit_nas.space.space import load_space
+from evit_nas.space.space import SearchSpace
 
-SPACE = at_most(load_space("efficientvit-seg-small"), (64, 96))
 NO_CLIP = 1e9
 
 
 @pytest.fixture
-def supernet() -> Supernet:
+def supernet(tiny: SearchSpace) -> Supernet:
     torch.manual_seed(0)
-    return Supernet(SPACE)
+    return Supernet(tiny)
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,7 +31,7 @@ def gradients(supernet: Supernet) -> dict[str, torch.Tensor]:
 
 def test_gradient_by_slices_equals_autograd_through_the_supernet(supernet: Supernet) -> None:
     images, labels = batch()
-    arch, loss = SPACE.sample(1, 1)[0].arch, pixel_loss()
+    arch, loss = supernet.space.sample(1, 1)[0].arch, pixel_loss()
     add_gradient(supernet, arch, images, lambda logits: loss(logits, labels), NO_CLIP)
     ours = gradients(supernet)
     supernet.zero_grad()
@@ -43,7 +42,7 @@ def test_gradient_by_slices_equals_autograd_through_the_supernet(supernet: Super
 
 def test_members_gradients_are_clipped_each_and_added(supernet: Supernet) -> None:
     images, labels = batch()
-    members = Sandwich(SPACE, 0).members(0)
+    members = Sandwich(supernet.space, 0).members(0)
     clip = 0.01
     sandwich_gradients(supernet, members, images, labels, pixel_loss(), clip)
     total = torch.nn.utils.get_total_norm(gradients(supernet).values())
@@ -55,7 +54,7 @@ def test_members_gradients_are_clipped_each_and_added(supernet: Supernet) -> Non
 
 def test_a_member_alone_learns_as_the_objective_says(supernet: Supernet) -> None:
     images, labels = batch()
-    largest, smallest, *_ = Sandwich(SPACE, 0).members(0)
+    largest, smallest, *_ = Sandwich(supernet.space, 0).members(0)
     losses = sandwich_gradients(supernet, (largest, smallest), images, labels, pixel_loss(), NO_CLIP)
     with torch.no_grad():
         teacher = supernet(images, largest.arch)
@@ -77,7 +76,7 @@ def test_steps_lower_the_loss(supernet: Supernet) -> None:
     images, labels = batch()
     labels[:] = (images[:, 0] > 0).to(torch.uint8)
     optimiser = torch.optim.AdamW(supernet.parameters(), lr=2e-3)
-    sandwich, seen = Sandwich(SPACE, 0), []
+    sandwich, seen = Sandwich(supernet.space, 0), []
     for step in range(4):
         optimiser.zero_grad()
         seen.append(sandwich_gradients(supernet, sandwich.members(step), images, labels, pixel_loss(), 5.0))

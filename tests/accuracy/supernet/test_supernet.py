@@ -153,7 +153,7 @@ def test_warm_start_gives_the_checkpoint_back_and_larger_members_equal_it() -> N
     torch.testing.assert_close(warm(x, b0), expected, rtol=0, atol=TOLERANCE)
     assert isinstance(b0.head, SegHead)
     head = replace(b0.head, width=64, expand=6, kernel=5, depth=3)
-    larger = replace(SPACE.largest().arch, head=head, eps=b0.eps)
+    larger = replace(SPACE.largest().arch, head=head, eps=b0.eps, upsample=b0.upsample)
     torch.testing.assert_close(warm(x, larger), expected, rtol=0, atol=1e-4)
     fused = replace(larger, head=replace(head, block="fmbconv"))
     assert torch.isfinite(warm(x, fused)).all()
