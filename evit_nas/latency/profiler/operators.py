@@ -1,0 +1,151 @@
+"""Operators of other families of networks, so that a foreign file's kernels are near something that was measured.
+
+Kinds that EfficientViT does not contain, over the shapes of MobileNet, EfficientNet, ResNet and transformers on images.
+Each is timed alone, in a model that holds nothing else. Kinds that the space contains are left to its own members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from evit_nas.graph.kernel import KernelSignature, TensorType
+from evit_nas.graph.kernel_model import kernel_model
+from evit_nas.graph.opgraph import Attrs
+from evit_nas.latency.profiler.devices.base import Device
+from evit_nas.latency.profiler.protocol import Canary, calm_round
+from evit_nas.latency.profiler.samples import now, rows_of
+from evit_nas.latency.table.store import TableWriter, load_table
+from evit_nas.tflite.weights import fill_random
+from evit_nas.tflite.writer import write
+
+Shape = tuple[int, ...]
+
+UNARY = ("LOGISTIC", "GELU", "TANH", "EXP", "SQRT", "RSQRT", "SQUARE")
+BINARY = ("SUB", "SQUARED_DIFFERENCE")
+MAPS: tuple[Shape, ...] = ((1, 112, 112, 96), (1, 56, 56, 144), (1, 28, 28, 240), (1, 14, 14, 672), (1, 7, 7, 1280))
+TOKENS: tuple[Shape, ...] = ((1, 16384, 32), (1, 4096, 64), (1, 1024, 160), (1, 256, 256), (1, 64, 64))
+PRODUCTS = (  # rows, inputs, outputs
+    *((16384, 32, 256), (16384, 256, 32), (4096, 64, 256), (1024, 160, 640), (1024, 640, 160)),
+    *((256, 256, 1024), (256, 256, 256), (64, 32, 64), (1, 1280, 1000), (1, 2048, 1000), (1, 48, 48)),
+)
+PATCHES = (  # kernel, stride, height, width, input and output channels
+    *((7, 4, 512, 512, 3, 32), (7, 2, 224, 224, 3, 64), (7, 4, 224, 224, 3, 96), (7, 2, 112, 112, 32, 64)),
+    *((2, 2, 32, 32, 160, 160), (2, 2, 56, 56, 96, 192), (2, 2, 28, 28, 192, 384), (2, 2, 14, 14, 384, 768)),
+    *((4, 4, 224, 224, 3, 96), (4, 4, 64, 64, 64, 64), (4, 4, 128, 128, 32, 32), (4, 4, 32, 32, 128, 128)),
+    *((8, 8, 128, 128, 32, 32), (8, 8, 64, 64, 64, 64), (8, 8, 256, 256, 16, 32), (8, 8, 224, 224, 3, 64)),
+)
+SECONDS = 0.03
+MIN_RUNS = 5
+
+
+def operator_signatures() -> tuple[KernelSignature, ...]:
+    """Every operator that is measured, each kind at four shapes or more."""
+    return tuple(dict.fromkeys([*_elementwise(), *_softmax(), *_means(), *_products(), *_patches(), *_pools()]))
+
+
+def measure_operators(device: Device, table: Path) -> int:
+    """Add a row for each operator that `table` lacks; the number added. The caller holds the machine's lock.
+
+    An operator whose round stayed disturbed is left for the next run.
+    """
+    provenance = load_table(table).provenance
+    canary = Canary(device)
+    canary.settle()
+    if provenance.canary_us is not None:
+        canary.move_reference(provenance.canary_us)
+    added = 0
+    with TableWriter(table.parent.parent, provenance) as writer:
+        missing = [signature for signature in operator_signatures() if signature not in writer]
+        for signature in missing:
+            added += _measure(device, canary, writer, signature)
+        if missing:
+            writer.close(updated_at=now())
+    return added
+
+
+def _measure(device: Device, canary: Canary, writer: TableWriter, signature: KernelSignature) -> int:
+    graph = kernel_model(signature)
+    model = write(fill_random(graph, seed=0))
+    timed = calm_round(canary, lambda: device.profile(model, seconds=SECONDS, min_runs=MIN_RUNS), attempts=3)
+    if timed.problem:
+        return 0
+    rows = rows_of(graph, timed.value, canary=timed.canary, provenance=device.facts.provenance)
+    new = [row for row in rows if row.signature == signature and row.median_us > 0]
+    for row in new:
+        writer.append(row)
+    return len(new)
+
+
+def _elementwise() -> Iterator[KernelSignature]:
+    for kind in UNARY:
+        attrs: Attrs = (("approximate", False),) if kind == "GELU" else ()
+        for shape in (*MAPS, *TOKENS):
+            yield KernelSignature(kind, (TensorType(shape),), (TensorType(shape),), attrs)
+    yield from (_per_token("RSQRT", shape) for shape in TOKENS)
+    for kind in BINARY:
+        for shape in (*MAPS, *TOKENS):
+            yield KernelSignature(kind, (TensorType(shape), TensorType(shape)), (TensorType(shape),))
+        for shape in TOKENS:  # less the mean of each token, as a layer normalisation has it
+            one = TensorType((*shape[:-1], 1))
+            yield KernelSignature(kind, (TensorType(shape), one), (TensorType(shape),))
+
+
+def _per_token(kind: str, shape: Shape) -> KernelSignature:
+    one = TensorType((*shape[:-1], 1))
+    return KernelSignature(kind, (one,), (one,))
+
+
+def _softmax() -> Iterator[KernelSignature]:
+    for shape in ((1, 1000), (1, 16384, 256), (2, 4096, 256), (5, 1024, 256), (8, 256, 256), (8, 49, 49), (1, 10)):
+        yield KernelSignature("SOFTMAX", (TensorType(shape),), (TensorType(shape),))
+
+
+def _means() -> Iterator[KernelSignature]:
+    for n, height, width, channels in MAPS:
+        for out in ((n, 1, 1, channels), (n, channels)):
+            whole = TensorType((n, height, width, channels))
+            yield KernelSignature("MEAN", (whole,), (TensorType(out),), (("axes", (1, 2)),))
+    for shape in TOKENS:
+        yield KernelSignature("MEAN", (TensorType(shape),), (TensorType((*shape[:-1], 1)),), (("axes", (2,)),))
+
+
+def _products() -> Iterator[KernelSignature]:
+    for rows, inner, columns in PRODUCTS:
+        weights = (TensorType((columns, inner), constant=True), TensorType((columns,), constant=True))
+        for activation in ("NONE", "RELU") if rows > 1 else ("NONE",):
+            attrs: Attrs = (("fused_activation", activation),)
+            out = TensorType((rows, columns))
+            yield KernelSignature("FULLY_CONNECTED", (TensorType((rows, inner)), *weights), (out,), attrs)
+
+
+def _patches() -> Iterator[KernelSignature]:
+    """Convolutions with large windows, and those that cut an image into patches."""
+    for kernel, stride, height, width, cin, cout in PATCHES:
+        weights = (TensorType((cout, kernel, kernel, cin), constant=True), TensorType((cout,), constant=True))
+        rows, columns = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+        attrs: Attrs = (
+            ("fused_activation", "NONE"),
+            ("padding", "VALID"),
+            ("stride_h", stride),
+            ("stride_w", stride),
+        )
+        data = TensorType((1, height, width, cin))
+        yield KernelSignature("CONV_2D", (data, *weights), (TensorType((1, rows, columns, cout)),), attrs)
+
+
+def _pools() -> Iterator[KernelSignature]:
+    for kind in ("MAX_POOL_2D", "AVERAGE_POOL_2D"):
+        for window, stride in ((2, 2), (3, 2)):
+            for n, height, width, channels in MAPS[:4]:
+                out = (n, (height - window) // stride + 1, (width - window) // stride + 1, channels)
+                attrs: Attrs = (
+                    ("filter_height", window),
+                    ("filter_width", window),
+                    ("fused_activation", "NONE"),
+                    ("padding", "VALID"),
+                    ("stride_h", stride),
+                    ("stride_w", stride),
+                )
+                data = TensorType((n, height, width, channels))
+                yield KernelSignature(kind, (data,), (TensorType(out),), attrs)
