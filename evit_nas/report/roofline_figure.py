@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from evit_nas.latency.ceilings import Ceilings
 from evit_nas.report import style
@@ -38,6 +39,10 @@ def draw_roofline(points: Sequence[RooflinePoint], ceilings: Ceilings | None, *,
         _draw_kind(axes, own, style.STAGES[number % len(style.STAGES)], _MARKERS[number % len(_MARKERS)])
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
     if ceilings is not None:
         _draw_ceilings(axes, points, ceilings)
     axes.set_xlabel("arithmetic intensity, MACs per byte of every tensor once")
@@ -103,8 +108,8 @@ def _legend(figure: Figure, kinds: Sequence[str], measured: bool) -> None:
 
 def _title(title: str, points: Sequence[RooflinePoint], ceilings: Ceilings | None) -> str:
     share = sum(point.time_share for point in points)
-    rest = f"{title}: kernels with MACs, {share:.0%} of the time; the area of a mark goes with its time"
-    return rest if ceilings is not None else f"{rest}; ceilings not measured (device not at hand)"
+    rest = f"{title}: the kernels that multiply, {share:.0%} of the time (areas go with it)"
+    return rest if ceilings is not None else f"{rest}\nceilings not measured: the device is not at hand"
 
 
 def _time(points: Sequence[RooflinePoint], kind: str) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from evit_nas.graph.cost import signature_macs
 from evit_nas.graph.kernel import Kernel, KernelSignature
+from evit_nas.graph.signature import CONVOLUTIONS
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.fallback import FallbackPredictor
 from evit_nas.workflows.results import KernelTime, KindTime, StageTime, Uncovered
@@ -33,6 +34,7 @@ def by_kernel(kernels: Sequence[Kernel], times_ms: Floats, measured_ms: Floats |
             share=float(time_ms) / total,
             macs=signature_macs(kernel.signature),
             size_bytes=kernel.signature.activation_bytes + kernel.signature.weight_bytes,
+            window=_window(kernel.signature),
             measured_ms=None if measured_ms is None else float(measured_ms[i]),
         )
         for i, (kernel, time_ms) in enumerate(zip(kernels, times_ms, strict=True))
@@ -106,6 +108,13 @@ def in_words(gap: Uncovered) -> str:
     """`8 x GELU (0 % of MACs, 4 % of bytes)`."""
     unknown = "" if gap.known else ", an operator that no predictor knows"
     return f"{gap.count} x {gap.kind} ({gap.macs_share:.1%} of MACs, {gap.bytes_share:.1%} of bytes{unknown})"
+
+
+def _window(signature: KernelSignature) -> str:
+    """`3x3` of a convolution, nothing of others."""
+    if signature.kind not in CONVOLUTIONS:
+        return ""
+    return "{}x{}".format(*signature.inputs[1].shape[1:3])
 
 
 def _shapes(signature: KernelSignature) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROFILED_RUNS = 15
 MOST_PARTS = 6  # named segments of a bar
+OTHER = "other"
 
 
 def measured_kernels_ms(model: DeviceModel, graph: OpGraph, threads: int) -> Floats | None:
@@ -61,19 +62,29 @@ def write_breakdown_figures(
 
 
 def _bars(kernels: Sequence[KernelTime], by: Literal["stage", "kind"]) -> list[Breakdown]:
-    """Predicted, and below it measured where it was; the small ones together as `other`."""
+    """Predicted, and below it measured where it was; the small ones together as `other`, at the end."""
     from evit_nas.report.run_data import Breakdown
 
-    names = [kernel.stage or "network" for kernel in kernels] if by == "stage" else [kernel.kind for kernel in kernels]
+    names = (
+        [kernel.stage or "network" for kernel in kernels] if by == "stage" else [_label(kernel) for kernel in kernels]
+    )
     predicted = _sums(names, [kernel.latency_ms for kernel in kernels])
     largest = sorted(predicted, key=lambda name: -predicted[name])[:MOST_PARTS]
-    names = [name if name in largest else "other" for name in names]
-    bars = [Breakdown(name="predicted", parts=tuple(_sums(names, [k.latency_ms for k in kernels]).items()))]
-    if kernels and kernels[0].measured_ms is not None:
-        bars.append(
-            Breakdown(name="measured", parts=tuple(_sums(names, [k.measured_ms or 0.0 for k in kernels]).items()))
-        )
-    return bars
+    names = [name if name in largest else OTHER for name in names]
+    order = [*largest, OTHER] if OTHER in names else largest
+
+    def bar(title: str, times_ms: Sequence[float]) -> Breakdown:
+        sums = _sums(names, times_ms)
+        return Breakdown(name=title, parts=tuple((name, sums[name]) for name in order))
+
+    bars = [bar("predicted", [kernel.latency_ms for kernel in kernels])]
+    measured = [kernel.measured_ms for kernel in kernels if kernel.measured_ms is not None]
+    return [*bars, bar("measured", measured)] if len(measured) == len(kernels) else bars
+
+
+def _label(kernel: KernelTime) -> str:
+    """`CONV_2D 1x1`, `HARD_SWISH`."""
+    return f"{kernel.kind} {kernel.window}".rstrip()
 
 
 def _sums(names: Sequence[str], times_ms: Sequence[float]) -> dict[str, float]:
@@ -89,7 +100,7 @@ def roofline_points(kernels: Sequence[KernelTime]) -> list[RooflinePoint]:
 
     return [
         RooflinePoint(
-            kind=kernel.kind,
+            kind=_label(kernel),
             macs_per_byte=kernel.macs / kernel.size_bytes,
             predicted_gmac_per_s=kernel.macs / kernel.latency_ms / 1e6,
             measured_gmac_per_s=kernel.macs / kernel.measured_ms / 1e6 if kernel.measured_ms else None,

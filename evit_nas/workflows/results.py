@@ -237,7 +237,8 @@ class KindTime:
 class KernelTime:
     """One kernel in execution order: predicted, and measured where the network was also run.
 
-    `shapes` are its inputs and outputs in words; `size_bytes` what it must read and write at least.
+    `shapes` are its inputs and outputs in words, `window` is a convolution's (`3x3`); `size_bytes` is what it must
+    read and write at least.
     """
 
     stage: str
@@ -248,6 +249,7 @@ class KernelTime:
     share: float
     macs: int
     size_bytes: int
+    window: str = ""
     measured_ms: float | None = field(default=None, metadata=_OMIT_NONE)
 
 

@@ -27,7 +27,7 @@ def test_every_kernel_and_every_ceiling_is_drawn() -> None:
 
 def test_without_ceilings_it_says_so() -> None:
     (axes,) = draw_roofline(POINTS, None, title="b0 on sm8450").axes
-    assert "ceilings not measured" in axes.get_title(loc="left")
+    assert "ceilings not measured: the device" in axes.get_title(loc="left")
     assert not axes.lines
 
 
