@@ -28,11 +28,13 @@ class Folders:
     labels: Path
     image_end: tuple[str, ...] = IMAGE_SUFFIXES
     label_end: tuple[str, ...] = (".png",)
+    label_skip: tuple[str, ...] = ()  # endings of other files that lie among the labels
 
 
 def list_split(folders: Folders) -> Listing:
     """All pairs below both folders, by relative path without the endings."""
-    images, labels = _keys(folders.images, folders.image_end), _keys(folders.labels, folders.label_end)
+    images = _keys(folders.images, folders.image_end)
+    labels = _keys(folders.labels, folders.label_end, folders.label_skip)
     problems = [f"{path}: no label for it under {folders.labels}" for key, path in images.items() if key not in labels]
     problems += [f"{path}: no image for it under {folders.images}" for key, path in labels.items() if key not in images]
     if not images and not labels:
@@ -41,13 +43,13 @@ def list_split(folders: Folders) -> Listing:
     return Listing(pairs=pairs, problems=tuple(problems))
 
 
-def _keys(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
+def _keys(folder: Path, endings: tuple[str, ...], skip: tuple[str, ...] = ()) -> dict[str, Path]:
     """Files by what is left of their path. Two files with one key (a.jpg and a.png) are an error."""
     found: dict[str, Path] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         relative = path.relative_to(folder).as_posix()
         ending = next((end for end in endings if relative.lower().endswith(end.lower())), None)
-        if ending is None or path.name.startswith("."):
+        if ending is None or path.name.startswith(".") or path.name.endswith(skip):
             continue
         key = relative[: -len(ending)]
         if key in found:
@@ -101,6 +103,7 @@ def idd_lite(root: Path) -> Mapping[str, Folders]:
                     labels=base / "gtFine" / split,
                     image_end=tuple(f"_image{suffix}" for suffix in IMAGE_SUFFIXES),
                     label_end=("_label.png",),
+                    label_skip=("_inst_label.png",),
                 )
                 for split in splits
             }

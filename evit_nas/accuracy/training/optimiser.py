@@ -33,5 +33,5 @@ def set_moments(network: nn.Module, optimiser: torch.optim.Optimizer, values: di
     parameters = dict(network.named_parameters())
     for key, value in values.items():
         name, _, what = key.rpartition("/")
-        kept = value if what == "step" else torch.empty_like(parameters[name]).copy_(value)
-        optimiser.state[parameters[name]][what] = kept.to(parameters[name].device)
+        like = torch.empty_like(value if what == "step" else parameters[name])  # moments lie in memory as weights do
+        optimiser.state[parameters[name]][what] = like.copy_(value)
