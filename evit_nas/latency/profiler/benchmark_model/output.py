@@ -132,6 +132,12 @@ def check_summary(summary: Summary, singles: Iterable[float], where: str) -> Sum
     return summary
 
 
+def check_indices(rows: Sequence[OpRow]) -> None:
+    """A delegate counts its operators from 0: a gap is a lost or a damaged row. Raises UnreadableOutput."""
+    found = {row.index for row in rows if row.kind == "delegate"}
+    require(found == set(range(len(found))), "operators of the delegate are missing from the profile")
+
+
 def check_total(rows: Sequence[OpRow], total_us: float, *, rounding_us: float) -> None:
     """Hold the rows against the sum that the tool prints; `rounding_us` is how far a printed average may be off."""
     found = sum(row.run_us for row in rows)

@@ -12,7 +12,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from evit_nas.latency.profiler.benchmark_model.output import OpProfile, OpRow, UnreadableOutput, op_row, require
+from evit_nas.latency.profiler.benchmark_model.output import (
+    OpProfile,
+    OpRow,
+    UnreadableOutput,
+    check_indices,
+    op_row,
+    require,
+)
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_RUNS = 10**7
@@ -34,6 +41,7 @@ def parse_proto(data: bytes) -> OpProfile:
     found = outside + inside
     require(bool(found), "an operator profile without rows")
     require(len({runs for _, runs in found}) == 1, "operators were counted over different numbers of runs")
+    check_indices([row for row, _ in found])
     return OpProfile(rows=tuple(row for row, _ in found), runs=found[0][1])
 
 

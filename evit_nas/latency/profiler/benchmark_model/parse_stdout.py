@@ -46,6 +46,9 @@ def parse_stdout(text: str) -> Report:
         return _litert(lines)
     latency, init_us = _classic(lines)
     rows = list(regular_part(lines))
+    elsewhere = any(line.startswith("Op profiling output file") for line in lines)
+    asked = any(line.strip() == "Enable op profiling: [1]" for line in lines)
+    require(bool(rows) or elsewhere or not asked, "cut off before the operator profile")
     return Report(latency=latency, init_us=init_us, profile=parse_table(rows) if rows else None, tool="classic")
 
 

@@ -11,6 +11,7 @@ from evit_nas.latency.profiler.benchmark_model.output import (
     OpRow,
     Summary,
     UnreadableOutput,
+    check_indices,
     check_total,
     close,
     op_row,
@@ -31,6 +32,8 @@ _TIMINGS = "Timings (microseconds):"
 Cells = dict[str, str]
 Split = Callable[[str, tuple[str, ...]], Sequence[str]]  # a line and its header -> one cell a column
 _RUN_ORDER, _TOP, _BY_TYPE = "Run Order", "Top by Computation Time", "Summary by node type"
+_ROW_COLUMNS = {"node type", "first", "avg ms", "%", "times called", "name"}
+_TYPE_COLUMNS = {"node type", "count", "avg ms", "times called"}
 _STATISTICS = "Delegate Statistics"  # LiteRT's, by operator name over all partitions: says nothing new
 
 
@@ -74,6 +77,7 @@ def parse_sections(lines: Sequence[str], style: TextFormat) -> OpProfile:
     require(bool(blocks), "an operator profile without rows")
     require(internal in ([], [1]) and len(blocks) == 1 + len(internal), "several operator profiles in one output")
     profiles = [_checked(block, style.rounding_us) for block in blocks]
+    check_indices([row for profile in profiles for row in profile.rows])
     if not internal:
         return profiles[0]
     outside = tuple(row for row in profiles[0].rows if row.kind == "builtin" and "Delegate" not in row.op)
@@ -122,7 +126,9 @@ class _Reader:
             return
         if self._header is None:
             self._header = self._style.header(line)
-            require(self._header is not None, f"no header where one belongs: {line.strip()[:60]!r}")
+            needed = _TYPE_COLUMNS if self._section == _BY_TYPE else _ROW_COLUMNS
+            whole = self._header is not None and needed <= set(self._header)
+            require(whole, f"no header where one belongs: {line.strip()[:60]!r}")
             return
         cells = self._style.split(line, self._header)
         require(len(cells) == len(self._header), f"a row of another length: {line.strip()[:60]!r}")

@@ -106,7 +106,7 @@ def measuring_settings(adb: Adb, note: Callable[[str], None]) -> Iterator[tuple[
     finally:
         try:
             restore(adb, saved)
-            journal.unlink()
+            journal.unlink(missing_ok=True)
         except DeviceError as error:
             note(f"{adb.serial}: its settings could not be put back now; the next evit-nas run on it does ({error})")
 
