@@ -5,6 +5,9 @@ and right there, which is another function, so stride 2 is an explicit PAD and a
 PAD into the convolution at no cost. At stride 1 SAME and upstream agree.
 
 Strips are bit-equal to the plain form: each computes the expanded map of the input rows that its output rows need.
+
+XNNPACK has no depthwise microkernel above 25 taps, and its general one is ten times slower an element. A larger kernel
+is therefore the sum of convolutions with some of its rows each (ours only); equal up to the order of summation.
 """
 
 from __future__ import annotations
@@ -25,6 +28,10 @@ _BIAS_OF_NORM: Attrs = (("bias", False), ("norm", True))
 _BIAS_ALONE: Attrs = (("bias", True), ("norm", False))
 
 
+Pads = tuple[int, int, int, int]  # zeros at the top, bottom, left and right
+MAX_TAPS = 25  # of XNNPACK's fast depthwise kernels
+
+
 def conv_weights(b: GraphBuilder, source: str, cout: int, kernel: int, cin: int, *, bias: bool = False) -> Weights:
     """A dense ConvLayer: BatchNorm folded in, or its own bias where `bias`."""
     weight = b.param((cout, kernel, kernel, cin), "conv_weight", source, PLAIN_CONV if bias else NORM)
@@ -35,6 +42,23 @@ def depthwise_weights(b: GraphBuilder, source: str, channels: int, kernel: int, 
     """A depthwise ConvLayer, folded alike."""
     weight = b.param((1, kernel, kernel, channels), "depthwise_weight", source, PLAIN_CONV if bias else NORM)
     return weight, b.param((channels,), "conv_bias", source, _BIAS_ALONE if bias else _BIAS_OF_NORM)
+
+
+def depthwise_row_weights(
+    b: GraphBuilder, source: str, channels: int, kernel: int, *, bias: bool = False
+) -> tuple[Weights, ...]:
+    """The same in groups of at most MAX_TAPS taps; the bias goes with the middle row, which every map has."""
+    norm = PLAIN_CONV if bias else NORM
+    step = MAX_TAPS // kernel
+    groups = []
+    for first in range(0, kernel, step):
+        last = min(first + step, kernel)
+        args: Attrs = (("first", first), ("last", last), *norm)
+        weight = b.param((1, last - first, kernel, channels), "depthwise_weight", source, args)
+        own = _BIAS_ALONE if bias else _BIAS_OF_NORM
+        middle = first <= kernel // 2 < last
+        groups.append((weight, b.param((channels,), "conv_bias", source, own) if middle else b.zeros(channels)))
+    return tuple(groups)
 
 
 def fused(activation: str) -> str:
@@ -52,6 +76,29 @@ def depthwise_act(
 ) -> str:
     y = b.depthwise(x, *weights, stride=stride, padding=padding, activation=fused(activation))
     return b.activate(y, activation) if activation == "hswish" else y
+
+
+def depthwise_by_rows(
+    b: GraphBuilder, x: str, groups: tuple[Weights, ...], activation: str, stride: int, pads: Pads
+) -> str:
+    """A depthwise convolution of the padded map as the sum over groups of its kernel's rows."""
+    top, bottom, left, right = pads
+    _, height, _, _ = b.shape(x)
+    kernel = sum(b.shape(weight)[1] for weight, _ in groups)
+    outputs = (height + top + bottom - kernel) // stride + 1
+    parts, row = [], -top
+    for weight, bias in groups:
+        taps = b.shape(weight)[1]
+        stop = row + (outputs - 1) * stride + taps
+        low, high = max(row, 0), min(stop, height)
+        if low < high:  # else these rows of the kernel see nothing but zeros
+            part = b.pad(b.rows(x, low, high), low - row, stop - high, left, right)
+            parts.append(b.depthwise(part, weight, bias, stride=stride, padding="VALID"))
+        row += taps
+    total = parts[0]
+    for part in parts[1:]:
+        total = b.binary("ADD", total, part)
+    return b.activate(total, activation)
 
 
 def pad_stride2(b: GraphBuilder, x: str, kernel: int, style: Style) -> str:
@@ -82,28 +129,40 @@ def emit_dsconv(b: GraphBuilder, block: DSConv, x: str) -> str:
 
 def emit_mbconv(b: GraphBuilder, block: MBConv, x: str, style: Style, strips: int) -> str:
     """[1, H, W, cin] -> [1, H / stride, W / stride, cout], in `strips` bands of output rows."""
-    mid = block.cin * block.expand
+    mid, side = block.cin * block.expand, block.kernel // 2
     expand = conv_weights(b, "inverted_conv", mid, 1, block.cin, bias=block.bias)
-    depthwise = depthwise_weights(b, "depth_conv", mid, block.kernel, bias=block.bias)
+    middle = _middle(b, block, mid, style)
     project = conv_weights(b, "point_conv", block.cout, 1, mid)
+    # upstream pads k // 2 all around; at stride 2 the last lines of an even map are never read, so only the authors do
+    after = side if block.stride == 1 or style == "authors" else side - 1
 
     def whole() -> str:
         y = conv_act(b, x, expand, block.activation)
-        padding = "SAME"
-        if block.stride == 2:
-            y, padding = pad_stride2(b, y, block.kernel, style), "VALID"
-        return b.conv(depthwise_act(b, y, depthwise, block.activation, block.stride, padding), *project)
+        return b.conv(middle(y, (side, after, side, after)), *project)
 
     def band(start: int, stop: int) -> str:
-        side = block.kernel // 2
         first, last = start * block.stride - side, (stop - 1) * block.stride - side + block.kernel
         low, high = max(first, 0), min(last, block.height)
         y = conv_act(b, b.rows(x, low, high), expand, block.activation)
-        y = b.pad(y, low - first, last - high, side, side + 1 - block.stride)
-        return b.conv(depthwise_act(b, y, depthwise, block.activation, block.stride, "VALID"), *project)
+        return b.conv(middle(y, (low - first, last - high, side, after)), *project)
 
     y = _in_strips(b, block.height // block.stride, strips, whole, band)
     return b.binary("ADD", y, x) if block.residual else y
+
+
+def _middle(b: GraphBuilder, block: MBConv, channels: int, style: Style) -> Callable[[str, Pads], str]:
+    """The block's depthwise convolution and activation, of a map that still lacks its zeros."""
+    if style == "ours" and block.kernel**2 > MAX_TAPS:
+        groups = depthwise_row_weights(b, "depth_conv", channels, block.kernel, bias=block.bias)
+        return lambda y, pads: depthwise_by_rows(b, y, groups, block.activation, block.stride, pads)
+    weights = depthwise_weights(b, "depth_conv", channels, block.kernel, bias=block.bias)
+
+    def one(y: str, pads: Pads) -> str:
+        if block.stride == 1 and set(pads) == {block.kernel // 2}:
+            return depthwise_act(b, y, weights, block.activation)
+        return depthwise_act(b, b.pad(y, *pads), weights, block.activation, block.stride, "VALID")
+
+    return one
 
 
 def emit_fused_mbconv(b: GraphBuilder, block: FusedMBConv, x: str, strips: int) -> str:

@@ -108,8 +108,9 @@ def _conv_weight(state: State, source: str, args: Mapping[str, Any]) -> Array:
 
 
 def _depthwise_weight(state: State, source: str, args: Mapping[str, Any]) -> Array:
-    """[C, 1, kh, kw] -> [1, kh, kw, C]."""
-    return _folded(state, source, args["norm"]).transpose(1, 2, 3, 0)
+    """[C, 1, kh, kw] -> [1, kh, kw, C], or only its rows from `first` to `last` (exclusive)."""
+    weight = _folded(state, source, args["norm"]).transpose(1, 2, 3, 0)
+    return weight[:, args["first"] : args["last"]] if "first" in args else weight
 
 
 def _conv_bias(state: State, source: str, args: Mapping[str, Any]) -> Array:
