@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +16,23 @@ from evit_nas.errors import DeviceError, InputError
 from evit_nas.fakephone.faults import Fault
 from evit_nas.fakephone.properties import default_settings
 from evit_nas.fakephone.testing import RunningPhone, fake_phone
+from evit_nas.latency.profiler import protocol
 from evit_nas.latency.profiler.devices.adb import Adb, run_adb
 from evit_nas.latency.profiler.devices.phone_identity import core_mask, identify
 from evit_nas.latency.profiler.devices.phone_session import find_phone
-from evit_nas.latency.profiler.devices.phone_settings import measuring_settings, restore_leftovers
+from evit_nas.latency.profiler.devices.phone_settings import restore_leftovers
 from evit_nas.latency.profiler.phone import PhoneResult, measure_on_phone, profile_phone
 from evit_nas.latency.table.store import load_table
 from evit_nas.space.space import load_space
 
 SPACE = "efficientvit-seg-small"
+KILLED = """
+import os, signal, sys
+from evit_nas.latency.profiler.devices.adb import Adb
+from evit_nas.latency.profiler.devices.phone_settings import measuring_settings
+with measuring_settings(Adb(sys.argv[1]), print):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,6 +42,7 @@ def _own_adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HOME", str(home))
         patch.delenv("XDG_STATE_HOME", raising=False)
         patch.setenv("ANDROID_ADB_SERVER_PORT", "15219")
+        patch.setattr(protocol, "FRESH_LOOKS", 5)
         yield
         run_adb(["kill-server"])
 
@@ -45,7 +57,7 @@ def plugged_in(*faults: Fault, build: str = "1") -> Iterator[RunningPhone]:
             run_adb(["disconnect", phone.address])
 
 
-def profiled(phone: RunningPhone, tables: Path, rows: int = 30) -> PhoneResult:
+def profiled(phone: RunningPhone, tables: Path, rows: int = 20) -> PhoneResult:
     return profile_phone(
         phone.address, load_space(SPACE), tables_dir=tables, allow_simulated=True, quick=True, max_rows=rows
     )
@@ -60,13 +72,13 @@ def test_a_table_of_simulated_rows_with_its_conditions(tmp_path: Path) -> None:
         done = profiled(phone, tmp_path)
         assert untouched(phone)
     table = load_table(done.result.table)
-    assert len(table.rows) == 30
+    assert len(table.rows) == 20
     assert {row.provenance for row in table.rows} == {"simulated"}
     assert (table.conditions.device, table.conditions.core) == ("sm8450", "prime")
     assert any("mask 80" in text for text in table.provenance.notes)
     rounds = (done.result.table.parent / "rounds" / done.result.table.name).read_text().splitlines()
     assert rounds[0].startswith("ended_at,uptime_s,model")
-    assert len(rounds) > 30
+    assert len(rounds) > 10
 
 
 def test_a_second_run_goes_on_and_another_build_begins_a_table_of_its_own(tmp_path: Path) -> None:
@@ -86,12 +98,10 @@ def test_rows_of_a_fake_phone_need_a_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.csv"))
 
 
-@pytest.mark.parametrize(
-    "name", ["hot", "throttled", "capped-clock", "corrupt-push", "hang", "slow-link", "no-shell-v2"]
-)
+@pytest.mark.parametrize("name", ["hot", "throttled", "capped-clock", "corrupt-push", "hang", "no-shell-v2"])
 def test_what_passes_is_waited_for(name: str, tmp_path: Path) -> None:
     with plugged_in(Fault(fault=name, phase="run", after_s=2, for_s=6)) as phone:
-        assert profiled(phone, tmp_path).result.rows == 30
+        assert profiled(phone, tmp_path).result.rows == 20
         assert untouched(phone)
 
 
@@ -130,8 +140,8 @@ def test_a_tool_that_fails_each_time_ends_the_run(name: str, tmp_path: Path) -> 
 def test_settings_left_by_a_killed_run_are_put_back_by_the_next() -> None:
     notes: list[str] = []
     with plugged_in() as phone:
-        killed = measuring_settings(Adb(phone.address), notes.append)
-        assert "fixed performance" in killed.__enter__()  # and never left
+        killed = subprocess.run([sys.executable, "-c", KILLED, phone.address], check=False)
+        assert killed.returncode == -signal.SIGKILL
         assert phone.phone.fixed_performance
         assert phone.phone.settings["global", "airplane_mode_on"] == "1"
         assert restore_leftovers(Adb(phone.address), notes.append)
@@ -154,14 +164,12 @@ def test_two_phones_at_once_do_not_mix(tmp_path: Path) -> None:
         run_adb(["disconnect", two.address])
         devices = {address: result.facts.conditions.device for address, result in done.items()}
         assert devices == {one.address: "sm8450", two.address: "sm8550"}
-    assert all(len(load_table(result.result.table).rows) == 30 for result in done.values())
+    assert all(len(load_table(result.result.table).rows) == 20 for result in done.values())
 
 
 def test_a_whole_network_end_to_end() -> None:
-    from evit_nas.latency.profiler.protocol import canary_model
-
     with plugged_in() as phone:
-        (done,) = measure_on_phone(phone.address, (canary_model(),), note=lambda text: None)
+        (done,) = measure_on_phone(phone.address, (protocol.canary_model(),), note=lambda text: None)
     assert done.timing.low_ms <= done.timing.latency_ms <= done.timing.high_ms
     assert done.timing.canary == pytest.approx(1.0, abs=0.05)
 
