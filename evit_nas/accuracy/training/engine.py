@@ -111,17 +111,17 @@ def _epoch(state: State, job: Job, epoch: int) -> float:
     with loading(job.batches, state.step, (epoch + 1) * job.per_epoch, job.workers) as batches:
         for _ in range(state.step, (epoch + 1) * job.per_epoch):
             with job.hold():
-                losses.append(_step(state, job, next(batches)))
+                losses.append(update(state, job, next(batches)))
             job.on_step()
     return sum(losses) / len(losses)
 
 
-def _step(state: State, job: Job, batch: Batch) -> float:
+def update(state: State, job: Job, batch: Batch) -> float:
     """One update of weights and average. Returns the loss."""
     recipe, network = job.recipe, state.network
     set_learning_rate(state.optimiser, learning_rate(state.step, job.total, recipe.learning_rate, recipe.warmup))
     state.optimiser.zero_grad()
-    loss = sum(_backward(network, job, *part) for part in _parts(batch, recipe.accumulate)) / recipe.accumulate
+    loss = sum(add_gradient(network, job, *part) for part in _parts(batch, recipe.accumulate)) / recipe.accumulate
     norm = float(nn.utils.clip_grad_norm_(network.parameters(), recipe.clip))
     if not math.isfinite(loss) or not math.isfinite(norm):
         raise _diverged(state, job, batch, loss)
@@ -135,7 +135,7 @@ def _parts(batch: Batch, count: int) -> zip[tuple[torch.Tensor, torch.Tensor]]:
     return zip(batch.images.chunk(count), batch.labels.chunk(count), strict=True)
 
 
-def _backward(network: nn.Module, job: Job, images: torch.Tensor, labels: torch.Tensor) -> float:
+def add_gradient(network: nn.Module, job: Job, images: torch.Tensor, labels: torch.Tensor) -> float:
     """Add the gradient of one part of a batch; its loss."""
     with torch.autocast(job.device.type, torch.bfloat16, enabled=job.device.type == "cuda"):
         logits = network(network_input(images, job))

@@ -104,7 +104,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(tiny, job) -> None:
         batch = work.batches.at(0)
         batch.labels[batch.labels == 255] = 0
         for images, labels in zip(batch.images.chunk(accumulate), batch.labels.chunk(accumulate), strict=True):
-            engine._backward(network, work, images, labels)
+            engine.add_gradient(network, work, images, labels)
         gradients.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
 
