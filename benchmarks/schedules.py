@@ -17,7 +17,7 @@ import numpy as np
 from evit_nas.graph.cost import peak_activation_bytes
 from evit_nas.graph.emit import emit
 from evit_nas.graph.lowering import PLAIN, Lowering
-from evit_nas.latency.schedules import interleaved_us, load_evidence
+from evit_nas.latency.schedules import calm_us, interleaved_us, load_evidence
 from evit_nas.space.arch import Resolution, named_arch
 from evit_nas.workflows.latency import open_device
 from evit_nas.workflows.schedule import host_schedule, model_bytes, predicted_gain
@@ -34,7 +34,7 @@ def compare(name: str, resolution: Resolution, tables: Path | None, rounds: int)
     options = (PLAIN, chosen)
     files = [model_bytes(arch, resolution, Lowering(schedule=option)) for option in options]
     times_us = interleaved_us(files, rounds=rounds)
-    plain_ms, chosen_ms = (np.median(times_us, axis=0) / 1e3).tolist()
+    plain_ms, chosen_ms = (time / 1e3 for time in calm_us(times_us))
     ratios = times_us[:, 0] / times_us[:, 1]
     gain = 1 - 1 / float(np.median(ratios))
     promised = predicted_gain(load_evidence(model.path), model.predictor, arch, resolution, chosen) or 0.0

@@ -32,7 +32,8 @@ SUFFIX = ".schedule.json"
 STRIP_BYTES = (2.25e6, 4.5e6, 9e6)  # of the widest map, tried for each block
 MIN_BYTES = 6e6  # what a block moves; smaller ones lose to halo rows and copies on every cache that was tried
 LEAST_GAIN = 0.03  # alone; below that a block stays plain
-ROUNDS = 9
+ROUNDS = 15
+CALM = 0.25  # quantile over rounds: how fast the machine is, whoever interrupts it for a moment
 ROUND_S = 0.03
 
 
@@ -149,8 +150,13 @@ def measure_block(block: Block, *, threads: int = 1) -> dict[int, float]:
     """Microseconds of the block alone in each of its candidate forms, timed in turns."""
     counts = candidate_strips(block)
     models = [write(fill_random(emit_block(block, strips=count), seed=0)) for count in counts]
-    times_us = interleaved_us(models, threads=threads)
-    return dict(zip(counts, np.median(times_us, axis=0).tolist(), strict=True))
+    return dict(zip(counts, calm_us(interleaved_us(models, threads=threads)), strict=True))
+
+
+def calm_us(times_us: Floats) -> list[float]:
+    """One time for each model from those of the rounds, shape (rounds, models)."""
+    calm: list[float] = np.quantile(times_us, CALM, axis=0).tolist()
+    return calm
 
 
 def interleaved_us(models: Sequence[bytes], *, threads: int = 1, rounds: int = ROUNDS) -> Floats:

@@ -17,6 +17,7 @@ from ai_edge_litert import schema_py_generated as fb
 from evit_nas.errors import InputError
 from evit_nas.graph.opgraph import DTYPE_BYTES, Attrs, Op, OpGraph, Tensor
 from evit_nas.seal import check_seal
+from evit_nas.tflite.batch import with_batch_of_one
 from evit_nas.tflite.flatbuffer import BadFlatbuffer, Flatbuffer, Table
 from evit_nas.tflite.runtime_types import load_model
 from evit_nas.tflite.schema import (
@@ -49,15 +50,15 @@ _DAMAGE = (
 def read(source: bytes | Path) -> OpGraph:
     """The graph of a .tflite file.
 
-    Raises InputError: no .tflite, damaged, a dtype that is not handled, an input of dynamic shape, or an export of
-    this tool that was changed afterwards.
+    An open batch (-1) is read as one. Raises InputError: no .tflite, damaged, a dtype that is not handled, an input of
+    dynamic height, width or channels, or an export of this tool that was changed afterwards.
     """
     name, content = load_model(source)
     if content[4:8] != FILE_IDENTIFIER:
         raise InputError(f"{name}: not a .tflite file (no {FILE_IDENTIFIER.decode()!r} at byte 4)")
     check_seal(content, name)
     try:
-        return _Reader(name, content).graph()
+        return _Reader(name, with_batch_of_one(content)).graph()
     except _DAMAGE as error:
         raise InputError(f"{name}: a damaged .tflite file ({error})") from None
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from evit_nas.errors import InputError, RuntimeUnavailable
 from evit_nas.tflite import capi
+from evit_nas.tflite.batch import with_batch_of_one
 from evit_nas.tflite.capi import Handle, runtime_hash, runtime_version
 from evit_nas.tflite.runtime_interpreter import InterpreterSession, delegate_partitions
 from evit_nas.tflite.runtime_types import (
@@ -62,7 +63,8 @@ class Session:
     """
 
     def __init__(self, model: bytes | Path, *, threads: int = 1, profile: bool = False) -> None:
-        self._source, self._content = load_model(model)
+        self._source, content = load_model(model)
+        self._content = with_batch_of_one(content)
         self._lib, self._environment = capi.library(), capi.environment()
         self._model, self._options, self._compiled, self._profiler = Handle(), Handle(), Handle(), Handle()
         self._buffers: list[Handle] = []

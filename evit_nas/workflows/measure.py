@@ -10,10 +10,8 @@ from evit_nas.errors import InputError
 from evit_nas.graph.lowering import PLAIN, Schedule, strip_schedule
 from evit_nas.latency.profiler.devices.phone_session import find_phone
 from evit_nas.latency.profiler.host import measure_graph
-from evit_nas.latency.profiler.lock import machine_lock
 from evit_nas.latency.profiler.phone import measure_on_phone
 from evit_nas.latency.profiler.protocol import Timing
-from evit_nas.latency.profiler.statistics import centre_of
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.tflite.runtime_isolated import run_isolated
 from evit_nas.workflows.candidates import resolve_arch, resolve_lowering
@@ -22,9 +20,6 @@ from evit_nas.workflows.predict import TFLITE
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import MeasureResult
 from evit_nas.workflows.schedule import check_schedule, host_schedule, model_bytes, schedule_name
-
-FILE_RUNS = 50
-
 
 # .tflite files in, the id of the device and one timing each out
 _TimeAll = Callable[[tuple[bytes, ...]], tuple[str, tuple[Timing, ...]]]
@@ -111,7 +106,10 @@ def _fastest(
 def _measure_file(
     path: Path, device: str, resolution: Resolution | None, threads: int, note: Callable[[str], None]
 ) -> MeasureResult:
-    """A file from elsewhere runs in a child process or on the phone: a crash of the runtime on it is told as such."""
+    """A file from elsewhere first runs in a child process: a crash of the runtime on it is told as such.
+
+    One that survives is timed like any other network.
+    """
     if resolution is not None:
         raise InputError(f"{path}: a .tflite file has its own input size; leave --resolution out")
     if not path.is_file():
@@ -119,15 +117,5 @@ def _measure_file(
     if not is_host(device):
         identity, (timing,) = _on_phone(device, threads, note)((path.read_bytes(),))
         return _result(timing, identity, threads)
-    with machine_lock("timing", note=note):
-        times = centre_of(run_isolated(path, "time", runs=FILE_RUNS, threads=threads).times_us)
-    return MeasureResult(
-        latency_ms=times.median / 1e3,
-        low_ms=times.low / 1e3,
-        high_ms=times.high / 1e3,
-        runs=FILE_RUNS,
-        device=device_id(device),
-        threads=threads,
-        lowering="as in the file",
-        schedule="as in the file",
-    )
+    run_isolated(path, "time", runs=1, threads=threads)
+    return _result(measure_graph(path.read_bytes(), threads=threads, note=note), device_id(device), threads)

@@ -18,6 +18,7 @@ from evit_nas.latency.schedules import (
     NetworkCheck,
     ScheduleEvidence,
     block_key,
+    calm_us,
     candidate_strips,
     interleaved_us,
     load_evidence,
@@ -108,7 +109,7 @@ def check_network(
 ) -> NetworkCheck:
     """The whole network in both forms, timed in turns, and the gain that the blocks alone promise."""
     models = [model_bytes(arch, resolution, Lowering(schedule=schedule)) for schedule in (PLAIN, chosen)]
-    plain_us, chosen_us = np.median(interleaved_us(models, threads=threads), axis=0).tolist()
+    plain_us, chosen_us = calm_us(interleaved_us(models, threads=threads))
     saved_us = sum(
         times[1] - times[chosen.count(item.path)]
         for item in layout(arch, resolution)

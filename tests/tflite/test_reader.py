@@ -20,7 +20,9 @@ from evit_nas.graph.lowering import AUTHORS, OURS, Lowering
 from evit_nas.graph.opgraph import Op, OpGraph, Tensor
 from evit_nas.seal import PLACEHOLDER, SEAL_ENTRY, seal
 from evit_nas.space.arch import named_arch
+from evit_nas.tflite.batch import with_batch_of_one
 from evit_nas.tflite.reader import read
+from evit_nas.tflite.runtime import Session
 from evit_nas.tflite.weights import fill_random
 from evit_nas.tflite.writer import write
 
@@ -130,7 +132,8 @@ def test_the_subgraph_of_the_signature_is_read() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("shapeSignature", [-1, 4, 4, 2], r"input 'x' has a dynamic shape \[-1, 4, 4, 2\]"),
+        ("shapeSignature", [1, -1, -1, 2], r"input 'x' has a dynamic shape \[1, -1, -1, 2\]"),
+        ("shapeSignature", [-1, -1, 4, 2], r"input 'x' has a dynamic shape \[-1, -1, 4, 2\]"),
         ("type", fb.TensorType.STRING, "'x' has dtype code 5; handled: float64"),
         ("shape", [-4, 4], r"'x' has the shape \[-4, 4\]"),
     ],
@@ -138,6 +141,24 @@ def test_the_subgraph_of_the_signature_is_read() -> None:
 def test_tensors_that_are_not_handled(field: str, value: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read(rewritten(lambda model: setattr(model.subgraphs[0].tensors[0], field, value)))
+
+
+def test_an_open_batch_is_one_and_runs() -> None:
+    def change(model: fb.ModelT) -> None:
+        for tensor in model.subgraphs[0].tensors:
+            if tensor.name in (b"x", b"y"):
+                tensor.shapeSignature = [-1, 4, 4, 2]
+
+    content = rewritten(change)
+    assert read(content).tensors["x"].shape == (1, 4, 4, 2)
+    with Session(content) as session:
+        assert session.inputs[0].shape == (1, 4, 4, 2)
+        assert session.run([np.ones((1, 4, 4, 2), np.float32)])[0].shape == (1, 32)
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3", small_file()[:200], small_file()], ids=len)
+def test_other_content_keeps_its_batch(content: bytes) -> None:
+    assert with_batch_of_one(content) == content
 
 
 def test_quantised_tensors_are_marked_and_not_written() -> None:
