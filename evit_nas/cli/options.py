@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 import typer
 
 from evit_nas.errors import InputError, nearest
+from evit_nas.space import arch
 
-_TIME = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?nan|[+-]?inf)\s*([a-zµ]*)\s*", re.IGNORECASE)
+_TIME = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-_SIZE = re.compile(r"\s*(\d{1,6})\s*[xX]\s*(\d{1,6})\s*")
+MAX_SEED = 2**32 - 1  # what numpy, torch and Optuna all take
 
 Arch = Annotated[
     str, typer.Argument(help="b0..b3, b1-ade20k.., b0-cls.., a YAML file or a checkpoint.", metavar="ARCH")
@@ -38,7 +39,7 @@ ResolutionText = Annotated[
 Schedule = Annotated[
     Literal["auto", "plain", "strips"], typer.Option(help="Row strips per block: as measured on this host, or not.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of all random choices.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.", min=0, max=MAX_SEED)]
 Tables = Annotated[Path | None, typer.Option(help="Folder of latency tables.", metavar="DIR", show_default=False)]
 Threads = Annotated[int, typer.Option(help="Threads of the runtime.", min=1)]
 Upsample = Annotated[Literal["bilinear", "bicubic"] | None, typer.Option(help="How the head upsamples.")]
@@ -61,13 +62,13 @@ def parse_budget(text: str) -> float:
 
 
 def parse_resolution(text: str | None) -> tuple[int, int] | None:
-    """Height and width of `HxW`. Raises InputError; multiples of 32 are checked where the network is known."""
+    """Height and width of `HxW`, blanks around the x allowed. Raises InputError unless it is a legal input size."""
     if text is None:
         return None
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise InputError(f"--resolution {text!r}: write height x width in pixels, for example 512x1024")
-    return int(match[1]), int(match[2])
+    try:
+        return arch.parse_resolution(re.sub(r"\s*x\s*", "x", text.lower()))
+    except InputError as error:
+        raise InputError(f"--{error}") from None
 
 
 def parse_list(option: str, text: str, valid: Iterable[str]) -> tuple[str, ...]:

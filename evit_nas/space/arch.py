@@ -18,6 +18,7 @@ Resolution = tuple[int, int]  # height, width of the network's input
 
 ACTIVATIONS: tuple[Activation, ...] = ("hswish", "relu6", "relu")
 UPSAMPLES: tuple[Upsample, ...] = ("bilinear", "bicubic")
+MAX_SIDE = 9984  # pixels; tensors beyond it overflow the 32-bit sizes of TFLite
 FEWER_NORM_STAGES = (3, 4)  # 1x1 and depthwise convolutions have a bias and no BatchNorm there (official `fewer_norm`)
 
 
@@ -117,19 +118,28 @@ def parse_resolution(text: str) -> Resolution:
     """`512x1024` (height x width) as a legal resolution. Raises InputError."""
     match = re.fullmatch(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", text.strip())
     if match is None:
-        raise InputError(f"resolution {text[:40]!r}: not HEIGHTxWIDTH, at most four digits each, such as 512x1024")
+        raise InputError(
+            f"resolution {text[:40]!r}: not HEIGHTxWIDTH (height x width in pixels), at most four digits each, "
+            "such as 512x1024"
+        )
     return check_resolution((int(match[1]), int(match[2])))
 
 
 def check_resolution(resolution: Resolution) -> Resolution:
-    """Raise InputError unless both sides are multiples of 32, from 32 up."""
-    if any(side < 32 or side % 32 for side in resolution):
-        legal = "x".join(str(max(32, round(side / 32) * 32)) for side in resolution)
+    """Raise InputError unless both sides are multiples of 32, from 32 to MAX_SIDE."""
+    if any(side % 32 or not 32 <= side <= MAX_SIDE for side in resolution):
+        height, width = (min(MAX_SIDE, max(32, round(side / 32) * 32)) for side in resolution)
+        limit = f"at most {MAX_SIDE}" if max(resolution) > MAX_SIDE else "at least 32"
         raise InputError(
-            f"resolution {resolution[0]}x{resolution[1]}: both sides must be multiples of 32, at least 32; "
-            f"nearest legal size {legal}"
+            f"resolution {resolution_text(resolution)}: both sides must be multiples of 32, {limit}; "
+            f"nearest legal size {resolution_text((height, width))}"
         )
     return resolution
+
+
+def resolution_text(resolution: Resolution) -> str:
+    """`512x1024`, height first, as `parse_resolution` reads it."""
+    return f"{resolution[0]}x{resolution[1]}"
 
 
 # widths (stem, s1..s4), depths (official counting), head dim, segmentation head width and depth, classification head

@@ -20,6 +20,9 @@ from evit_nas.errors import InputError
         (".5ms", 0.5),
         ("2e2ms", 200.0),
         ("900us", 0.9),
+        ("0.9 µs", 0.0009),
+        ("1e3MS", 1000.0),
+        (".5s", 500.0),
     ],
 )
 def test_budget_with_unit(text: str, budget_ms: float) -> None:
@@ -29,6 +32,26 @@ def test_budget_with_unit(text: str, budget_ms: float) -> None:
 def test_a_bare_number_is_told_which_units_there_are() -> None:
     with pytest.raises(InputError, match="no unit; write 200ms or 200s"):
         parse_budget("200")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0ms", "above zero"),
+        ("-5ms", "above zero"),
+        ("1e999s", "finite"),
+        ("5 minutes", "unknown unit 'minutes'"),
+        ("fast", "not a time"),
+        ("", "not a time"),
+        ("nan", "not a time"),
+        ("nanms", "not a time"),
+        ("١ms", "not a time"),
+    ],
+)
+def test_other_budgets_are_refused_in_one_line(text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words) as error:
+        parse_budget(text)
+    assert "\n" not in str(error.value)
 
 
 @given(st.text(max_size=20))
@@ -49,6 +72,13 @@ def test_resolution(text: str | None, size: tuple[int, int] | None) -> None:
 def test_not_a_resolution(text: str) -> None:
     with pytest.raises(InputError, match="height x width"):
         parse_resolution(text)
+
+
+@pytest.mark.parametrize("text", ["33x64", "0x0", "99968x32", "٣٢x٣٢"])
+def test_an_illegal_size_is_refused_before_anything_is_loaded(text: str) -> None:
+    with pytest.raises(InputError, match="--resolution") as error:
+        parse_resolution(text)
+    assert "\n" not in str(error.value)
 
 
 def test_list_keeps_order_and_drops_repeats() -> None:

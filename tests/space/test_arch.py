@@ -35,6 +35,11 @@ def test_illegal_resolutions(text: str, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_side_beyond_the_largest_names_it() -> None:
+    with pytest.raises(InputError, match="at most 9984; nearest legal size 9984x64"):
+        check_resolution((999_968, 64))
+
+
 def test_heads_are_at_least_one() -> None:
     assert heads(64, 16, 1.0) == 4
     assert heads(64, 16, 0.5) == 2
