@@ -95,7 +95,7 @@ def _left_out_scores(rows: PublicRows, pooled: TermCosts, process: ResidualProce
     return scores
 
 
-def fit_terms(terms: Sequence[Terms], us: Floats, *, prior: TermCosts | None = None) -> TermCosts:
+def fit_terms(terms: Sequence[Terms], us: Floats, *, prior: TermCosts | None = None, ridge: float = RIDGE) -> TermCosts:
     """Non-negative costs of every term, least squares on relative error with a ridge towards `prior` (coarse if None).
 
     `terms`: summed over each of N blocks or networks, `us`: their microseconds, shape (N,).
@@ -104,7 +104,7 @@ def fit_terms(terms: Sequence[Terms], us: Floats, *, prior: TermCosts | None = N
     names = sorted({name for row in terms for name in row})
     start = np.array([prior.us.get(name, 0.0) if prior else coarse_cost(name, coarse) for name in names])
     design = design_matrix(terms, names)
-    costs = ridge_nnls(design / us[:, None], np.ones(len(us)), start)
+    costs = ridge_nnls(design / us[:, None], np.ones(len(us)), start, ridge)
     return TermCosts({**(prior.us if prior else {}), **dict(zip(names, costs.tolist(), strict=True))}, coarse)
 
 

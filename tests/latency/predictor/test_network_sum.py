@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evit_nas.errors import InputError
+from evit_nas.latency.predictor.network_rows import NetworkRows, read_network_rows, read_shapes
+from evit_nas.latency.predictor.network_sum import GROUPS, dense_share, fit_networks, group_of, group_sums
+from evit_nas.latency.predictor.public_kernels import Signatures, convolution, linear
+from evit_nas.latency.predictor.public_model import TermCosts
+
+COSTS = TermCosts({}, {"macs": 50.0, "elements": 300.0, "kernels": 1.0})
+HEADER = "model,operation,input_hw,input_channels,output_hw,stride,kernel,filters,groups,flops_2xmac"
+
+
+def network(side: int, width: int, blocks: int, kernel: int) -> Signatures:
+    """A stem, then pairs of a pointwise and a dense k x k convolution, then a classifier."""
+    pairs = [
+        convolution(side, side, width, width, 1, 1),
+        convolution(side + kernel - 1, side, width, width, kernel, 1),
+    ]
+    return (convolution(2 * side + 1, side, 3, width, 3, 2), *pairs * blocks, linear(1, width, 1000))
+
+
+@pytest.fixture(scope="module")
+def networks() -> NetworkRows:
+    kernels = tuple(network(s, w, n, 3) for s in (14, 28, 56) for w in (16, 32, 64) for n in (1, 3))
+    factors = np.array([prior * (1.2 if name == "dense kxk" else 0.8) for name, (prior, _) in GROUPS.items()])
+    ms = group_sums(kernels, COSTS) @ factors
+    return NetworkRows(tuple(map(str, range(len(kernels)))), kernels, ms)
+
+
+def test_networks_left_out_are_predicted_from_ten(networks: NetworkRows) -> None:
+    order = np.random.default_rng(0).permutation(len(networks))
+    test = networks.take(order[10:])
+    ms, low, high = fit_networks(COSTS, networks.take(order[:10])).predict(test.kernels)
+    assert np.abs(ms / test.ms - 1).max() < 0.1
+    assert (low < ms).all()
+    assert (ms < high).all()
+
+
+def test_groups_and_dense_share() -> None:
+    assert group_of(convolution(16, 14, 32, 32, 3, 1)) == "dense kxk"
+    assert group_of(convolution(16, 14, 32, 32, 3, 1, groups=4)) == "grouped"
+    assert group_of(convolution(16, 14, 32, 32, 3, 1, groups=32)) == "depthwise"
+    assert dense_share((convolution(14, 14, 32, 32, 1, 1), linear(1, 32, 10))) == 0
+
+
+def test_an_unknown_operation_and_a_network_without_operators_are_named(tmp_path: Path) -> None:
+    shapes, times = tmp_path / "shapes.csv", tmp_path / "times.csv"
+    shapes.write_text(f"{HEADER}\na,CONV_3D,8,3,8,1,3,16,1,1\n")
+    with pytest.raises(InputError, match=r"shapes\.csv:2.*CONV_3D"):
+        read_shapes(shapes)
+    times.write_text("model,pixel4|1large|float|mean\nb,1000\n")
+    with pytest.raises(InputError, match="no operators of 'b'"):
+        read_network_rows(times, {}, "pixel4|1large|float")
