@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evit_nas.errors import InputError, nearest
 from evit_nas.graph.lowering import AUTHORS, OURS, Lowering, Schedule
 from evit_nas.space.arch import NAMED_ARCHS, UPSAMPLES, ArchConfig, Resolution, Upsample, check_resolution, named_arch
-from evit_nas.space.yaml_io import arch_from_yaml
+from evit_nas.space.yaml_io import read_arch
 
 if TYPE_CHECKING:
     from evit_nas.model.checkpoint import Checkpoint
@@ -56,11 +56,7 @@ def _find(arch: str | Path | ArchConfig) -> ResolvedArch:
         raise InputError(f"architecture {text!r}: no such file and no such name; {nearest(text, NAMED_ARCHS)}")
     if path.suffix in CHECKPOINT_SUFFIXES:
         return _from_checkpoint(path)
-    try:
-        content = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; an architecture is YAML") from None
-    config, resolution = arch_from_yaml(content, str(path))
+    config, resolution = read_arch(path)
     return ResolvedArch(arch=config, name=path.stem, resolution=resolution)
 
 

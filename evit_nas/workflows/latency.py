@@ -13,7 +13,7 @@ from evit_nas.graph.lowering import Lowering
 from evit_nas.latency.predictor.base import LatencyPredictor
 from evit_nas.latency.profiler.fingerprint import host_fingerprint
 from evit_nas.latency.table.compare import merge_tables
-from evit_nas.latency.table.find import find_table, find_tables
+from evit_nas.latency.table.find import check_given, find_table, find_tables
 from evit_nas.latency.table.networks import load_networks
 from evit_nas.latency.table.store import Table, load_table
 from evit_nas.space.arch import ArchConfig, Resolution
@@ -48,6 +48,7 @@ def open_device(device: str, *, tables: Path | None = None, threads: int = 1, me
     """
     from evit_nas.latency.predictor.fit import fit_predictor
 
+    check_given(tables)
     identity = device_id(device)
     try:
         path = find_table(identity, tables, threads=threads)

@@ -10,8 +10,9 @@ from typing import Any
 from evit_nas.errors import InputError
 from evit_nas.latency.measurement import PROVENANCES
 from evit_nas.latency.table.compare import diff_tables, merge_tables
-from evit_nas.latency.table.find import check_table, list_tables, writable_tables_dir
+from evit_nas.latency.table.find import check_given, check_table, list_tables, tables_under, writable_tables_dir
 from evit_nas.latency.table.store import Table, load_table, write_table
+from evit_nas.workflows.latency import HOST
 from evit_nas.workflows.results import (
     CalibrateResult,
     CalibrationFit,
@@ -27,6 +28,7 @@ from evit_nas.workflows.results import (
 
 def tables(*, tables: Path | None = None) -> TablesResult:
     """The tables at hand, nearest first. A damaged one is left out here; `tables validate` names it."""
+    check_given(tables)
     found = list_tables(tables)
     return TablesResult(tables=tuple(_info(item.path, item.table) for item in found if item.table is not None))
 
@@ -50,8 +52,9 @@ def tables_diff(a: Path, b: Path) -> TablesDiffResult:
 
 
 def tables_validate(paths: Sequence[Path] = ()) -> TablesValidateResult:
-    """Check the files given, or every table at hand."""
-    found = tuple(check_table(path) for path in paths) if paths else list_tables()
+    """Check the tables given, as files or as folders, or every table at hand."""
+    given = [table for path in paths for table in tables_under(path)]
+    found = tuple(check_table(path) for path in given) if paths else list_tables()
     checks = tuple(
         TableCheck(path=item.path, rows=len(item.table.rows) if item.table else 0, problem=item.problem)
         for item in found
@@ -70,6 +73,9 @@ def tables_merge(a: Path, b: Path, *, out: Path) -> TablesMergeResult:
 def tables_calibrate(*, device: str, rows: Path, out: Path | None = None) -> CalibrateResult:
     """A table of `device` from whole-network times alone (columns: arch, resolution, threads, core, ms)."""
     from evit_nas.latency.predictor.calibrate import calibrate_table
+
+    if device == HOST:
+        raise InputError("--device host: this machine's table is measured (evit-nas profile); give a name of its own")
 
     if not rows.is_file():
         raise InputError(f"{rows}: no such file; give a CSV with the columns arch, resolution, threads, core, ms")

@@ -23,6 +23,7 @@ from evit_nas.latency.predictor.features import COST_COLUMNS, axes
 from evit_nas.latency.predictor.recipes import RECIPES, Recipe
 from evit_nas.latency.table.schema import TableProvenance
 from evit_nas.latency.table.store import Table, table_path, write_table
+from evit_nas.space.document import read_text
 
 MIN_ROWS = 6
 # prior standard deviations of the coefficients, relative to the fitted one or to what another column implies: the
@@ -214,7 +215,7 @@ def calibrate_table(rows_csv: Path, *, device: str, tables_dir: Path) -> Table:
     """
     rows = read_network_times(rows_csv)
     beside = rows_csv.with_suffix(".source.txt")
-    lines = beside.read_text(encoding="utf-8").splitlines() if beside.exists() else [rows_csv.name]
+    lines = (read_text(beside).splitlines() if beside.exists() else []) or [rows_csv.name]
     provenance = to_provenance(calibrate(rows), rows, device=device, source=lines[0], notes=lines[1:])
     table = Table(provenance=provenance, rows=(), notes=provenance.notes)
     return write_table(table, table_path(tables_dir, provenance.conditions))

@@ -25,8 +25,8 @@ from evit_nas.graph.kernel import Kernel
 from evit_nas.graph.lowering import AUTHORS
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import COST_COLUMNS, summed_columns
-from evit_nas.space.arch import NAMED_ARCHS, ArchConfig, Resolution, named_arch
-from evit_nas.space.yaml_io import arch_from_yaml
+from evit_nas.space.arch import NAMED_ARCHS, ArchConfig, Resolution, named_arch, parse_resolution
+from evit_nas.space.yaml_io import read_arch
 
 Use = Literal["fit", "support", "check"]
 USES: tuple[Use, ...] = ("fit", "support", "check")
@@ -121,7 +121,7 @@ def _kernels(text: str, resolution: str, folder: Path, where: str) -> tuple[tupl
         from evit_nas.tflite.reader import read
 
         return fuse(read(path)).kernels, "tflite"
-    arch, own = arch_from_yaml(path.read_text(encoding="utf-8"), str(path))
+    arch, own = read_arch(path)
     chosen = _resolution(resolution, where) if resolution else own
     if chosen is None:
         raise InputError(f"{where}: no resolution here and none in {path}; give HxW")
@@ -134,10 +134,10 @@ def authors_kernels(arch: ArchConfig, resolution: Resolution) -> tuple[Kernel, .
 
 
 def _resolution(text: str, where: str) -> Resolution:
-    height, cross, width = text.partition("x")
-    if not (cross and height.isascii() and height.isdigit() and width.isascii() and width.isdigit()):
-        raise InputError(f"{where}: resolution {text!r} is not HxW, for example 512x1024")
-    return int(height), int(width)
+    try:
+        return parse_resolution(text)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _number(fields: dict[str, str], name: str, where: str, *, least: float | None = None) -> float:

@@ -86,6 +86,12 @@ def devices_with_tables(tables_dir: Path | None = None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path.parent.name for path in _all_tables(tables_dir)))
 
 
+def check_given(tables_dir: Path | None) -> None:
+    """Raise TableError where tables are to be read from a folder that is none: the others would be used in silence."""
+    if tables_dir is not None and not tables_dir.is_dir():
+        raise TableError(f"--tables {tables_dir}: no such folder")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedTable:
     """A table found, or why it cannot be used (`table` is None, `problem` one line)."""
@@ -98,6 +104,16 @@ class ListedTable:
 def list_tables(tables_dir: Path | None = None) -> tuple[ListedTable, ...]:
     """Every table of the search order, damaged ones too."""
     return tuple(check_table(path) for path in _all_tables(tables_dir))
+
+
+def tables_under(path: Path) -> tuple[Path, ...]:
+    """A table file itself; of a folder the tables in it and in the device folders under it. TableError for none."""
+    if not path.is_dir():
+        return (path,)
+    found = tuple(table for folder in (path, *sorted(path.iterdir())) for table in _tables_in(folder))
+    if not found:
+        raise TableError(f"{path}: holds no latency table (.csv with its .json beside it)")
+    return found
 
 
 def check_table(path: Path) -> ListedTable:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
-from evit_nas.errors import MissingCostError, TableError
+from evit_nas.errors import InputError, MissingCostError, TableError
+from evit_nas.files import write_text
 from evit_nas.graph.kernel import KernelSignature
 from evit_nas.latency.measurement import Conditions, Measurement
 from evit_nas.latency.table import rowlog
 from evit_nas.latency.table.rowlog import Line, RowLog
 from evit_nas.latency.table.schema import COLUMNS, TableProvenance, fields_of, from_fields, to_fields
 
+_FILE_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}")
 AGREE = 1.25  # two rows of one signature disagree where their medians differ by more than this factor
 
 
@@ -60,7 +61,13 @@ class Table:
 
 
 def table_path(tables_dir: Path, conditions: Conditions) -> Path:
-    """Where the table of these conditions lies under a tables folder."""
+    """Where the table of these conditions lies under a tables folder. Raises TableError for illegal names."""
+    for name in ("device", "runtime", "delegate", "core", "dtype"):
+        value = getattr(conditions, name)
+        if not _FILE_NAME.fullmatch(value):
+            raise TableError(
+                f"{name} {value[:40]!r}: only letters, digits and the signs . _ + - (at most 64, no . first)"
+            )
     return tables_dir / conditions.device / f"{conditions.stem}.csv"
 
 
@@ -89,19 +96,11 @@ def write_table(table: Table, path: Path) -> Table:
 
 
 def write_beside(path: Path, text: str) -> None:
-    """Write next to `path`, then rename over it. Raises TableError where that fails, leaving nothing half-written."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """`files.write_text`, as a TableError where it fails."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise TableError(f"{path}: cannot be written ({error.strerror})") from None
+        write_text(path, text)
+    except InputError as error:
+        raise TableError(str(error)) from None
 
 
 class TableWriter:
@@ -176,9 +175,9 @@ def _read(path: Path) -> bytes:
 
 
 def _load_provenance(path: Path) -> TableProvenance:
-    beside = path.with_suffix(".json")
     if path.suffix != ".csv":
         raise TableError(f"{path}: a latency table is a .csv file with its .json beside it")
+    beside = path.with_suffix(".json")
     if path.exists() and not beside.exists():
         raise TableError(f"{beside}: missing; a table without provenance is not used")
     try:
@@ -197,7 +196,7 @@ def _provenance_if_any(path: Path) -> TableProvenance | None:
 def _check_place(path: Path, provenance: TableProvenance) -> None:
     expected = table_path(Path(), provenance.conditions)
     if (path.parent.name, path.name) != (expected.parent.name, expected.name):
-        raise TableError(f"{path}: holds rows of other conditions: {expected} (one table, one set of conditions)")
+        raise TableError(f"{path}: holds rows of other conditions; a table of these is always called {expected}")
 
 
 def _check_same_source(existing: TableProvenance, new: TableProvenance, path: Path) -> None:

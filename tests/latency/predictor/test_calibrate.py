@@ -99,7 +99,7 @@ HEADER = "arch,resolution,threads,core,ms\n"
         ("", "no rows"),
         ("arch,ms\nb0,3\n", "'resolution' is missing"),
         (HEADER + "b9,64x64,1,X2,3\n", "b9"),
-        (HEADER + "b0,64,1,X2,3\n", "HxW"),
+        (HEADER + "b0,64,1,X2,3\n", "not HEIGHTxWIDTH"),
         (HEADER + "b0,65x64,1,X2,3\n", "multiples of 32"),
         (HEADER + "b0,64x64,1,X2,nan\n", "ms nan must be above 0"),
         (HEADER + "b0,64x64,1,X2,-3\n", "ms -3 must be above 0"),
@@ -137,3 +137,10 @@ def test_a_damaged_calibration_is_refused(shipped: CalibratedPredictor) -> None:
     broken = provenance.model_copy(update={"calibration": {**provenance.calibration, "covariance": [[1.0]]}})
     with pytest.raises(TableError, match="covariance"):
         CalibratedPredictor(broken)
+
+
+@pytest.mark.parametrize("device", ["", "..", "../x", "a/b", ".hidden", "x" * 65])
+def test_a_device_name_that_is_no_file_name_is_refused(tmp_path: Path, device: str) -> None:
+    with pytest.raises(InputError, match="device"):
+        calibrate_table(PUBLISHED, device=device, tables_dir=tmp_path / "tables")
+    assert not list(tmp_path.rglob("*.csv"))

@@ -77,3 +77,26 @@ def test_listing_shows_damaged_tables_with_their_problem(places: dict[str, Path]
     listed = find.list_tables()
     assert [entry.table is None for entry in listed] == [False, True]
     assert "unknown column" in listed[1].problem
+
+
+def test_a_folder_stands_for_the_tables_in_it(places: dict[str, Path]) -> None:
+    table = put(places["here"], "sm8450")
+    assert find.tables_under(places["here"]) == (table,)
+    assert find.tables_under(table.parent) == (table,)
+    assert find.tables_under(table) == (table,)
+    (places["given"]).mkdir(parents=True)
+    with pytest.raises(TableError, match="holds no latency table"):
+        find.tables_under(places["given"])
+
+
+def test_a_given_folder_that_is_none_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(TableError, match="no such folder"):
+            find.check_given(path)
+    find.check_given(tmp_path)
+    find.check_given(None)
+
+
+def test_a_path_without_a_name_is_no_table() -> None:
+    assert "a latency table is a .csv file" in find.check_table(Path()).problem
