@@ -37,7 +37,9 @@ def compare(name: str, resolution: Resolution, tables: Path | None, rounds: int)
     plain_ms, chosen_ms = (time / 1e3 for time in calm_us(times_us))
     ratios = times_us[:, 0] / times_us[:, 1]
     gain = 1 - 1 / float(np.median(ratios))
-    promised = predicted_gain(load_evidence(model.path), model.predictor, arch, resolution, chosen) or 0.0
+    promised = predicted_gain(load_evidence(model.path), model.predictor, arch, resolution, chosen)
+    if promised is None:
+        raise SystemExit(f"{model.path}: the evidence for its schedule went away meanwhile; start again")
     peaks = [peak_activation_bytes(emit(arch, resolution, Lowering(schedule=option))) for option in options]
     return {
         "network": f"{name}-{resolution[0]}x{resolution[1]}",

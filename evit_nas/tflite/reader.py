@@ -1,13 +1,14 @@
 """Any .tflite -> OpGraph: our own files, litert-torch's and TFLiteConverter's.
 
-The main subgraph is the one of the signature `serving_default`, else the first. Constants are views of the file.
+The main subgraph is the one of the signature `serving_default`, else the first. Constants are views of the file,
+but for float16 weights, which come as the float32 that the runtime makes of them.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class _Reader:
         ops = tuple(self._operator(table, names) for table in self._subgraph.tables(3))
         produced = {name for op in ops for name in op.outputs} | set(inputs)
         tensors = {row.name: self._tensor(row, row.name in produced) for row in rows}
-        return OpGraph(tensors, ops, inputs, outputs, self._metadata)
+        return _unpacked(OpGraph(tensors, ops, inputs, outputs, self._metadata))
 
     def _main_index(self, model: Table) -> int:
         signatures = {table.text(2): table.uint(4, 4) for table in model.tables(7)}
@@ -214,6 +215,25 @@ class _Reader:
 
 
 _OPTIONS_WORK = 32
+
+
+def _unpacked(graph: OpGraph) -> OpGraph:
+    """Weights kept as float16 in their float32 form, without the DEQUANTIZE: the runtime does that when it loads."""
+    unpacked = {
+        op.outputs[0]: replace(graph.tensors[op.outputs[0]], data=data.astype(np.float32))
+        for op in graph.ops
+        if op.kind == "DEQUANTIZE"
+        and (data := graph.tensors[op.inputs[0]].data) is not None
+        and data.dtype == np.float16
+        and op.outputs[0] not in graph.outputs
+    }
+    if not unpacked:
+        return graph
+    ops = tuple(op for op in graph.ops if not (op.kind == "DEQUANTIZE" and op.outputs[0] in unpacked))
+    read = {name for op in ops for name in op.inputs} | {*graph.inputs, *graph.outputs}
+    dropped = {name for op in graph.ops if op.kind == "DEQUANTIZE" for name in op.inputs} - read
+    tensors = {name: tensor for name, tensor in {**graph.tensors, **unpacked}.items() if name not in dropped}
+    return replace(graph, tensors=tensors, ops=ops)
 
 
 def _pick(names: Sequence[str], indices: Sequence[int], optional: bool = False) -> tuple[str, ...]:

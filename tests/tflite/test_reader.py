@@ -21,6 +21,7 @@ from evit_nas.graph.opgraph import Op, OpGraph, Tensor
 from evit_nas.seal import PLACEHOLDER, SEAL_ENTRY, seal
 from evit_nas.space.arch import named_arch
 from evit_nas.tflite.batch import with_batch_of_one
+from evit_nas.tflite.match import match_events
 from evit_nas.tflite.reader import read
 from evit_nas.tflite.runtime import Session
 from evit_nas.tflite.weights import fill_random
@@ -141,6 +142,29 @@ def test_the_subgraph_of_the_signature_is_read() -> None:
 def test_tensors_that_are_not_handled(field: str, value: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read(rewritten(lambda model: setattr(model.subgraphs[0].tensors[0], field, value)))
+
+
+def test_float16_weights_come_as_the_runtime_unpacks_them() -> None:
+    """Held against the profiler: the convolution is all that runs."""
+    half = np.full((4, 3, 3, 2), 0.5, np.float16)
+    tensors = [
+        Tensor("x", (1, 8, 8, 2)),
+        Tensor("half", half.shape, "float16", half),
+        Tensor("w", half.shape),
+        Tensor("b", (4,), data=np.zeros(4, np.float32)),
+        Tensor("y", (1, 8, 8, 4)),
+    ]
+    attrs = (("dilation_h_factor", 1), ("dilation_w_factor", 1), ("padding", "SAME"), ("stride_h", 1), ("stride_w", 1))
+    ops = (Op("DEQUANTIZE", ("half",), ("w",)), Op("CONV_2D", ("x", "w", "b"), ("y",), attrs))
+    content = write(OpGraph({tensor.name: tensor for tensor in tensors}, ops, ("x",), ("y",)))
+    graph = read(content)
+    assert [op.kind for op in graph.ops] == ["CONV_2D"]
+    assert "half" not in graph.tensors
+    assert graph.tensors["w"].data is not None
+    assert (graph.tensors["w"].data == 0.5).all()
+    with Session(content, profile=True) as session:
+        ((kernel, _),) = match_events(graph, session.profile(2))
+    assert kernel.signature.kind == "CONV_2D"
 
 
 def test_an_open_batch_is_one_and_runs() -> None:
