@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from evit_nas.workflows.report import report as report
     from evit_nas.workflows.search import search as search
     from evit_nas.workflows.space import space as space
+    from evit_nas.workflows.supernet import supernet_evaluate as supernet_evaluate
+    from evit_nas.workflows.supernet import supernet_extract as supernet_extract
+    from evit_nas.workflows.supernet import supernet_train as supernet_train
     from evit_nas.workflows.tables import tables as tables
     from evit_nas.workflows.tables import tables_calibrate as tables_calibrate
     from evit_nas.workflows.tables import tables_diff as tables_diff
@@ -55,6 +58,9 @@ _VERBS = {
     "data_check": "data",
     "train": "train",
     "evaluate": "evaluate",
+    "supernet_train": "supernet",
+    "supernet_evaluate": "supernet",
+    "supernet_extract": "supernet",
 }
 _ROOM_VERBS = ("space", "search", "report", "export")
 

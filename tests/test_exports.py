@@ -19,7 +19,7 @@ from evit_nas.cli.main import app
 VERBS = (
     "devices", "tables", "tables_diff", "tables_validate", "tables_merge", "tables_calibrate",
     "space", "arch", "profile", "predict", "measure", "search", "report", "export",
-    "data_check", "train", "evaluate",
+    "data_check", "train", "evaluate", "supernet_train", "supernet_evaluate", "supernet_extract",
 )  # fmt: skip
 # Options whose Python form differs from the text on the command line.
 OTHER_NAMES = {"budget": "budget_ms", "output_kind": "output"}
@@ -28,10 +28,11 @@ WRITTEN_OTHERWISE = {("export", "formats"), ("tables_calibrate", "tables")}
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Verb and click command, `tables diff` as tables_diff."""
+    """Verb and click command, `tables diff` as tables_diff. A group that does nothing by itself is no verb."""
     root: Any = get_command(app)
     for name, command in root.commands.items():
-        yield name, command
+        if getattr(command, "invoke_without_command", True):
+            yield name, command
         for sub, leaf in getattr(command, "commands", {}).items():
             yield f"{name}_{sub}", leaf
 

@@ -28,6 +28,7 @@ from evit_nas.cli import (
     report,
     search,
     space,
+    supernet,
     tables,
     train,
 )
@@ -46,6 +47,7 @@ for module in (devices, space, arch, profile, predict, measure, search, report, 
     app.command(module.NAME)(module.command)
 app.add_typer(tables.app, name=tables.NAME)
 app.add_typer(data.app, name=data.NAME)
+app.add_typer(supernet.app, name=supernet.NAME)
 
 
 @app.callback(invoke_without_command=True)

@@ -11,7 +11,7 @@ from evit_nas.accuracy.supernet.slices import attention_prefix
 from evit_nas.errors import InputError
 from evit_nas.space.arch import ArchConfig, BlockConfig, ClsHead
 from evit_nas.space.dimension import Choice
-from evit_nas.space.space import SearchSpace
+from evit_nas.space.space import SearchSpace, shipped_spaces
 
 
 def check_head_dim(space: SearchSpace) -> None:
@@ -19,8 +19,10 @@ def check_head_dim(space: SearchSpace) -> None:
     dims = _choices(space)["head_dim"]
     if len(dims) > 1:
         named = " and ".join(f"head_dim {dim}" for dim in dims)
-        shipped = " and ".join(f"{space.name}-d{dim}" for dim in dims)
-        raise InputError(f"space {space.name}: a supernet holds one head dim, the space has {named}; use {shipped}")
+        halves = [f"{space.name}-d{dim}" for dim in dims]
+        known = all(name in shipped_spaces() for name in halves)
+        use = f"use {' or '.join(halves)}" if known else "leave one of them in the space's head_dim"
+        raise InputError(f"space {space.name}: a supernet holds one head dim, the space has {named}; {use}")
 
 
 def hulls(space: SearchSpace) -> list[ArchConfig]:

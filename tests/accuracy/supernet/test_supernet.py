@@ -173,7 +173,7 @@ def test_statistics_estimated_inside_equal_those_of_the_extraction(supernet: Sup
 
 def test_a_space_with_two_head_dims_is_refused() -> None:
     with pytest.raises(
-        InputError, match="head_dim 16 and head_dim 32; use efficientvit-seg-d16 and efficientvit-seg-d32"
+        InputError, match="head_dim 16 and head_dim 32; use efficientvit-seg-d16 or efficientvit-seg-d32"
     ):
         Supernet(load_space("efficientvit-seg"))
 

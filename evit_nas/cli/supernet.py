@@ -1,0 +1,153 @@
+"""`evit-nas supernet` and the commands under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evit_nas.cli import options, output, progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from evit_nas.workflows.results import EvaluateResult, SupernetExtractResult, SupernetTrainResult
+
+NAME = "supernet"
+app = typer.Typer(help="Train one set of weights for a whole space, and take members out of it.", no_args_is_help=True)
+
+Checkpoint = Annotated[Path, typer.Argument(help="File of a supernet.", metavar="CHECKPOINT")]
+Member = Annotated[str, typer.Argument(help="b0..b3 or a YAML file.", metavar="ARCH")]
+Recipe = Annotated[Path | None, typer.Option(help="By default the one that ships for the data set.", metavar="FILE")]
+
+
+@app.callback()
+def _group() -> None:
+    """Train one set of weights for a whole space, and take members out of it."""
+
+
+@app.command("train")
+def train(
+    space: Annotated[str, typer.Argument(help="A space of one head dim, or its YAML file.", metavar="SPACE")],
+    dataset: options.DatasetName,
+    root: options.DatasetRoot = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1, show_default=False)] = None,
+    recipe: Recipe = None,
+    resolution: options.ResolutionText = None,
+    init: Annotated[Path | None, typer.Option(help="Checkpoint of a member to start from.", metavar="FILE")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the training; ./reports/supernet-...", metavar="DIR", show_default=False),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+    seed: options.Seed = 0,
+    threads: options.Threads = 1,
+    json: options.Json = False,
+) -> None:
+    """Train a supernet: the largest, the smallest and two random members in each step."""
+    size = options.parse_resolution(resolution)
+    from evit_nas.workflows.supernet import supernet_train
+
+    with progress.progress() as shown:
+        result = supernet_train(
+            space=space,
+            dataset=dataset,
+            root=root,
+            epochs=epochs,
+            recipe=recipe,
+            resolution=size,
+            init=init,
+            out=out,
+            resume=resume,
+            seed=seed,
+            threads=threads,
+            progress=shown,
+        )
+    output.show(result, as_json=json, human=_trained)
+
+
+@app.command("evaluate")
+def evaluate(
+    checkpoint: Checkpoint,
+    arch: Member,
+    dataset: options.DatasetName,
+    root: options.DatasetRoot = None,
+    recipe: Recipe = None,
+    split: Annotated[
+        str | None, typer.Option(help="By default test where it has labels, else val.", show_default=False)
+    ] = None,
+    resolution: options.ResolutionText = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = 1,
+    json: options.Json = False,
+) -> None:
+    """Score a member, its BatchNorm statistics estimated from training images."""
+    size = options.parse_resolution(resolution)
+    from evit_nas.workflows.supernet import supernet_evaluate
+
+    with progress.progress() as shown:
+        result = supernet_evaluate(
+            checkpoint=checkpoint,
+            arch=arch,
+            dataset=dataset,
+            root=root,
+            recipe=recipe,
+            split=split,
+            resolution=size,
+            seed=seed,
+            threads=threads,
+            progress=shown,
+        )
+    output.show(result, as_json=json, human=_evaluated)
+
+
+@app.command("extract")
+def extract(
+    checkpoint: Checkpoint,
+    arch: Member,
+    dataset: options.DatasetName,
+    root: options.DatasetRoot = None,
+    recipe: Recipe = None,
+    resolution: options.ResolutionText = None,
+    out: Annotated[Path, typer.Option(help="Checkpoint to write.", metavar="FILE")] = Path("network.safetensors"),
+    seed: options.Seed = 0,
+    threads: options.Threads = 1,
+    json: options.Json = False,
+) -> None:
+    """Write a member as a checkpoint of its own."""
+    size = options.parse_resolution(resolution)
+    from evit_nas.workflows.supernet import supernet_extract
+
+    with progress.progress() as shown:
+        result = supernet_extract(
+            checkpoint=checkpoint,
+            arch=arch,
+            dataset=dataset,
+            root=root,
+            recipe=recipe,
+            resolution=size,
+            out=out,
+            seed=seed,
+            threads=threads,
+            progress=shown,
+        )
+    output.show(result, as_json=json, human=_extracted)
+
+
+def _trained(result: SupernetTrainResult) -> Iterator[RenderableType]:
+    rows = [("largest", f"{result.largest_miou:.2f}"), ("smallest", f"{result.smallest_miou:.2f}")]
+    yield output.table("", ("member", "val mIoU %"), rows)
+    yield f"checkpoint  {result.checkpoint.absolute()}"
+
+
+def _evaluated(result: EvaluateResult) -> Iterator[RenderableType]:
+    yield output.table("", ("class", "IoU %"), output.class_rows(result.per_class))
+    where = f"{result.images} {result.split} images of {result.dataset}, input {result.resolution}"
+    yield f"mIoU  {result.miou:.2f} on {where}"
+
+
+def _extracted(result: SupernetExtractResult) -> Iterator[RenderableType]:
+    yield f"checkpoint  {result.checkpoint.absolute()}"
+    yield f"BatchNorm statistics from training images of {result.dataset} at {result.resolution}"

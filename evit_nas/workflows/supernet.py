@@ -1,0 +1,236 @@
+"""`evit-nas supernet train`, `evaluate` and `extract`: one set of weights for a space, and members out of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evit_nas.errors import InputError
+from evit_nas.files import folder, write_text
+from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.space.space import Candidate, SearchSpace, load_space
+from evit_nas.workflows.progress import Progress
+from evit_nas.workflows.results import EvaluateResult, SupernetExtractResult, SupernetTrainResult
+from evit_nas.workflows.step_lock import step_lock
+from evit_nas.workflows.supernet_setting import Setting, make_setting, member_network, score_member, score_network
+
+if TYPE_CHECKING:
+    from evit_nas.accuracy.data.dataset import Split
+    from evit_nas.accuracy.supernet.supernet import Supernet
+    from evit_nas.accuracy.training.loss import Loss
+    from evit_nas.accuracy.training.state import EpochRow
+
+REPORTS = "reports"
+SUPERNET, STATE, HISTORY, RESULT = "supernet.safetensors", "state.safetensors", "history.csv", "result.json"
+
+
+def supernet_train(
+    space: str | Path,
+    *,
+    dataset: str,
+    root: Path | None = None,
+    epochs: int | None = None,
+    recipe: str | Path | None = None,
+    resolution: Resolution | None = None,
+    init: Path | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> SupernetTrainResult:
+    """Train a supernet over a space of one head dim; scores its largest and its smallest member on val.
+
+    The largest member's input is `resolution`, else the recipe's; smaller ones of the space are trained too. `init`
+    starts from the weights of one network, in the slices of that member. Each epoch is kept, as in `train`.
+    """
+    from evit_nas.accuracy.supernet.checkpoint import space_text, with_classes
+    from evit_nas.accuracy.supernet.hull import check_head_dim
+    from evit_nas.accuracy.supernet.sampling import at_most
+
+    found = load_space(space)
+    check_head_dim(found)
+    if found.spec.task != "seg":
+        raise InputError(f"space {found.name}: its networks classify; a supernet is trained for segmentation")
+    where = out or Path(REPORTS) / f"supernet-{found.name}-{dataset}-seed{seed}"
+    _check_out(where, resume=resume)
+    setting = make_setting(dataset, root, recipe or dataset, epochs, resolution, seed, threads, progress)
+    whole = with_classes(found, len(setting.dataset.classes))
+    bounded = at_most(whole, setting.recipe.resolution)
+    largest, smallest = _run(setting, bounded, space_text(space), where, init=init, resume=resume)
+    result = SupernetTrainResult(
+        checkpoint=where / SUPERNET,
+        largest_miou=largest,
+        smallest_miou=smallest,
+        space=found.name,
+        dataset=dataset,
+        resolution="x".join(map(str, setting.recipe.resolution)),
+        epochs=setting.recipe.epochs,
+        seed=seed,
+        history=where / HISTORY,
+    )
+    write_text(where / RESULT, json.dumps(result.to_json(), indent=2) + "\n")
+    return result
+
+
+def supernet_evaluate(
+    checkpoint: Path,
+    arch: str | Path | ArchConfig,
+    *,
+    dataset: str,
+    root: Path | None = None,
+    recipe: str | Path | None = None,
+    split: str | None = None,
+    resolution: Resolution | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> EvaluateResult:
+    """mIoU of a member, its BatchNorm statistics estimated from training images (as many as the recipe says)."""
+    setting = make_setting(dataset, root, recipe or dataset, None, None, seed, threads, progress)
+    network, size, _ = member_network(checkpoint, arch, resolution, setting)
+    chosen = split or ("test" if "test" in setting.dataset.splits else "val")
+    setting.progress.start(len(setting.dataset.split(chosen)), f"evaluating on {dataset} {chosen}, images")
+    began = time.monotonic()
+    scores = score_network(network, setting, chosen, size, advance=setting.progress.advance)
+    return EvaluateResult(
+        miou=scores.miou,
+        per_class=scores.per_class,
+        dataset=dataset,
+        split=chosen,
+        images=scores.images,
+        resolution=f"{size[0]}x{size[1]}",
+        confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
+        seconds=time.monotonic() - began,
+    )
+
+
+def supernet_extract(
+    checkpoint: Path,
+    arch: str | Path | ArchConfig,
+    *,
+    dataset: str,
+    root: Path | None = None,
+    recipe: str | Path | None = None,
+    resolution: Resolution | None = None,
+    out: Path = Path("network.safetensors"),
+    seed: int = 0,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> SupernetExtractResult:
+    """Write a member as a checkpoint of its own, its BatchNorm statistics estimated from training images."""
+    from evit_nas.model.checkpoint import save_checkpoint
+    from evit_nas.model.description import Description
+
+    setting = make_setting(dataset, root, recipe or dataset, None, None, seed, threads, progress)
+    network, size, about = member_network(checkpoint, arch, resolution, setting)
+    notes = {"supernet": checkpoint.name, "statistics": f"{setting.recipe.norm_images} images of {dataset}"}
+    description = Description(
+        arch=network.arch,
+        resolution=size,
+        class_names=about.class_names,
+        normalisation=about.normalisation,
+        notes={**about.notes, **notes},
+    )
+    save_checkpoint(out, network, description)
+    return SupernetExtractResult(checkpoint=out, resolution=f"{size[0]}x{size[1]}", dataset=dataset)
+
+
+def _check_out(out: Path, *, resume: bool) -> None:
+    if (out / STATE).is_file() and not resume:
+        raise InputError(f"{out}: holds a training already; pass --resume to go on with it, or another --out")
+    folder(out)
+
+
+def _run(
+    setting: Setting, space: SearchSpace, text: str, out: Path, *, init: Path | None, resume: bool
+) -> tuple[float, float]:
+    """Train and save; mIoU of the largest and of the smallest member."""
+    from evit_nas.accuracy.data.batches import Batches, Cached
+    from evit_nas.accuracy.supernet.checkpoint import About, save_supernet
+    from evit_nas.accuracy.supernet.sampling import Sandwich
+    from evit_nas.accuracy.supernet.supernet import Supernet
+    from evit_nas.accuracy.supernet.training import train_supernet
+    from evit_nas.accuracy.training import engine
+
+    recipe, examples = setting.recipe, Cached(setting.dataset.split("train"))
+    sandwich = Sandwich(space, setting.seed)
+    largest, smallest = sandwich.ends
+
+    def scored(supernet: Any, end: Candidate) -> float:
+        return score_member(supernet, end, setting, examples)
+
+    job = engine.Job(
+        recipe=recipe,
+        batches=Batches(
+            split=examples,
+            size=recipe.resolution,
+            batch=recipe.batch,
+            augmentation=recipe.augmentation,
+            seed=setting.seed,
+        ),
+        loss=_loss(setting, examples),
+        request=_request(setting, text, init),
+        state_path=out / STATE,
+        validate=lambda supernet: scored(supernet, largest),
+        device=setting.device,
+        workers=1 if setting.threads > 1 else 0,
+        hold=step_lock(setting.progress.note),
+        on_step=setting.progress.advance,
+        on_epoch=lambda history: _tell(history, out, setting),
+    )
+    supernet = Supernet(space)
+    if init is not None:
+        _warm_start(supernet, init)
+    state = engine.resume(supernet, job) if resume and job.state_path.is_file() else engine.start(supernet, job)
+    setting.progress.start(job.total - state.step, f"training a supernet of {space.name}, steps")
+    trained = train_supernet(state, job, sandwich)
+    notes = {"dataset": setting.dataset.name, "epochs": str(recipe.epochs), "seed": str(setting.seed)}
+    about = About(space_text=text, class_names=setting.dataset.classes, resolution=recipe.resolution, notes=notes)
+    save_supernet(out / SUPERNET, trained, about)
+    return scored(trained, largest), scored(trained, smallest)
+
+
+def _request(setting: Setting, text: str, init: Path | None) -> str:
+    """What makes two trainings the same one."""
+    parts = {
+        "space": text,
+        "dataset": setting.dataset.name,
+        "images": len(setting.dataset.split("train")),
+        "recipe": asdict(setting.recipe),
+        "seed": setting.seed,
+        "init": str(init) if init else None,
+    }
+    return json.dumps(parts, sort_keys=True)
+
+
+def _loss(setting: Setting, examples: Split) -> Loss:
+    from evit_nas.accuracy.training.loss import class_weights, pixel_loss
+
+    power, weights = setting.recipe.class_weights, None
+    if power:
+        weights = class_weights(examples, len(setting.dataset.classes), power).to(setting.device)
+    return pixel_loss(weights, setting.recipe.label_smoothing)
+
+
+def _tell(history: list[EpochRow], out: Path, setting: Setting) -> None:
+    row = history[-1]
+    scored = "" if row.miou is None else f", largest member's val mIoU {row.miou:.2f}"
+    setting.progress.note(
+        f"epoch {row.epoch}/{setting.recipe.epochs}: loss {row.loss:.4f}{scored}, {row.seconds:.0f} s"
+    )
+    lines = [",".join(asdict(row))]
+    lines += [",".join("" if value is None else f"{value:.6g}" for value in asdict(r).values()) for r in history]
+    write_text(out / HISTORY, "\n".join(lines) + "\n")
+
+
+def _warm_start(supernet: Supernet, init: Path) -> None:
+    from evit_nas.accuracy.supernet.checkpoint import fitting
+    from evit_nas.accuracy.supernet.supernet import warm_start
+    from evit_nas.model.checkpoint import read_checkpoint
+
+    arch, state = fitting(supernet, read_checkpoint(init))
+    warm_start(supernet, arch, state)

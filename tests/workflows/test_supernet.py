@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evit_nas.errors import InputError
+from evit_nas.model.checkpoint import read_checkpoint
+from evit_nas.space.space import shipped_spaces
+from evit_nas.workflows.evaluate import evaluate
+from evit_nas.workflows.supernet import supernet_evaluate, supernet_extract, supernet_train
+
+RECIPE = """
+schema: evit-nas/recipe-1
+resolution: 32x64
+epochs: 1
+batch: 100
+norm_images: 100
+"""
+
+
+def mini_space(path: Path) -> Path:
+    """B0 and little beside it."""
+    space = yaml.safe_load(shipped_spaces()["efficientvit-seg-small"])
+    space |= {"name": "mini", "members": ["b0"], "resolution": ["32x32", "32x64"]}
+    space["stem"]["width"] = 8
+    for stage, width in zip(space["stages"], (16, 32, 64, 128), strict=True):
+        stage |= {"width": width, "depth": 2, "expand": [2, 4], "kernel": [3, 5]}
+    space["head"] |= {"width": [16, 32], "depth": [0, 1], "expand": 4, "kernel": 3}
+    path.write_text(yaml.safe_dump(space))
+    return path
+
+
+def test_train_evaluate_and_extract(tmp_path: Path) -> None:
+    recipe, space = tmp_path / "recipe.yaml", mini_space(tmp_path / "mini.yaml")
+    recipe.write_text(RECIPE)
+    trained = supernet_train(space, dataset="scenes", recipe=recipe, out=tmp_path / "run")
+    assert trained.checkpoint.is_file()
+    assert trained.history.read_text().count("\n") == 2
+    assert 0 < trained.smallest_miou < 100
+    inside = supernet_evaluate(trained.checkpoint, "b0", dataset="scenes", recipe=recipe)
+    out = tmp_path / "b0.safetensors"
+    supernet_extract(trained.checkpoint, "b0", dataset="scenes", recipe=recipe, out=out)
+    alone = evaluate(out, dataset="scenes")
+    assert (alone.miou, alone.confusion) == (inside.miou, inside.confusion)
+    description = read_checkpoint(out).description
+    assert description is not None
+    assert description.notes["statistics"] == "100 images of scenes"
+    with pytest.raises(InputError, match="holds a training already"):
+        supernet_train(space, dataset="scenes", recipe=recipe, out=tmp_path / "run")
+    with pytest.raises(InputError, match=r"b1: not a member of mini: stem\.width is 16"):
+        supernet_evaluate(trained.checkpoint, "b1", dataset="scenes", recipe=recipe)
+
+
+def test_two_head_dims_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="use efficientvit-seg-d16 or efficientvit-seg-d32"):
+        supernet_train("efficientvit-seg", dataset="scenes", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_classification_space_is_refused(tmp_path: Path) -> None:
+    space = yaml.safe_load(shipped_spaces()["efficientvit-cls"])
+    own = tmp_path / "cls.yaml"
+    own.write_text(yaml.safe_dump(space | {"head_dim": 16, "members": ["b0-cls", "b1-cls"]}))
+    with pytest.raises(InputError, match="its networks classify"):
+        supernet_train(own, dataset="scenes", out=tmp_path / "run")
