@@ -12,10 +12,10 @@ import typer
 
 from evit_nas.errors import InputError, nearest
 from evit_nas.space import arch
+from evit_nas.space.dimension import MAX_SEED
 
 _TIME = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-MAX_SEED = 2**32 - 1  # what numpy, torch and Optuna all take
 
 Arch = Annotated[
     str, typer.Argument(help="b0..b3, b1-ade20k.., b0-cls.., a YAML file or a checkpoint.", metavar="ARCH")

@@ -83,7 +83,9 @@ def _nothing() -> SearchResult:
 
 
 def _human(result: SearchResult) -> Iterator[RenderableType]:
-    metric = {"miou": "mIoU", "top1": "top-1"}.get(result.best[0].metric, result.best[0].metric) if result.best else ""
+    from evit_nas.report.manifest import metric_name
+
+    metric = metric_name(result.best[0].metric) if result.best else ""
     rows = [
         (
             number,

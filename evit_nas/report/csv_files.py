@@ -43,11 +43,14 @@ class Row:
         """The number, or None where the cell is empty."""
         return self.number(name) if self.text(name) else None
 
-    def integer(self, name: str) -> int:
+    def integer(self, name: str, *, bits: int = 64) -> int:
         try:
-            return int(self.text(name))
+            value = int(self.text(name))
         except ValueError:
             raise self._fault(name, "not an integer") from None
+        if not -(1 << bits - 1) <= value < 1 << bits - 1:
+            raise self._fault(name, f"not an integer of {bits} bits")
+        return value
 
     def one_of(self, name: str, valid: Sequence[str]) -> str:
         if self.text(name) not in valid:

@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evit_nas.files import write_text
 from evit_nas.report.figures import write_figures
+from evit_nas.report.manifest import metric_name
 from evit_nas.report.run_data import Reference, RunData, Winner
-from evit_nas.report.style import metric_name
 
 PAGE = "report.html"
 

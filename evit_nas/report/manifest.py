@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -47,6 +48,11 @@ class Manifest:
     schema: int = SCHEMA
 
 
+def metric_name(metric: str) -> str:
+    """How a metric is written for readers."""
+    return {"miou": "mIoU", "top1": "top-1"}.get(metric, metric)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
     """Write manifest.json into the run folder, beside first and then renamed."""
     path = folder / MANIFEST
@@ -68,7 +74,10 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{path}: must hold a JSON object")
     if document.get("schema") != SCHEMA:
         raise InputError(f"{path}: run folder of version {document.get('schema')!r}; this tool reads version {SCHEMA}")
-    return Manifest(**_checked(document, path))
+    manifest = Manifest(**_checked(document, path))
+    if manifest.budget_ms <= 0:
+        raise InputError(f"{path}: budget_ms: {manifest.budget_ms} is not above 0")
+    return manifest
 
 
 def _checked(document: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -83,11 +92,13 @@ def _checked(document: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def _typed(value: Any, hint: Any, where: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        if abs(value) <= sys.float_info.max:  # false for NaN, and for an integer that no float holds
+            return float(value)
+        raise InputError(f"{where}: not a finite number")
     if hint in (str, int) and isinstance(value, hint) and not isinstance(value, bool):
         return value
     if get_origin(hint) is tuple and isinstance(value, list):
         return tuple(_typed(item, get_args(hint)[0], where) for item in value)
     if get_origin(hint) is Mapping and isinstance(value, dict):
         return types.MappingProxyType({key: _typed(item, str, where) for key, item in value.items()})
-    raise InputError(f"{where}: {value!r} is not of type {hint}")
+    raise InputError(f"{where}: {repr(value)[:40]} is not of type {getattr(hint, '__name__', hint)}")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from evit_nas.report import style
 from evit_nas.report.labels import Bar, Label, place_labels
+from evit_nas.report.manifest import metric_name
 from evit_nas.report.run_data import Reference, RunData, Winner
 
 Axis = Literal["macs", "latency"]
@@ -64,7 +65,7 @@ def pareto_info(run: RunData, axis: Axis) -> ParetoInfo:
     verified = [w for w in run.winners if w.verified_ms is not None] if axis == "latency" else []
     return ParetoInfo(
         axis=axis,
-        metric=style.metric_name(manifest.metric),
+        metric=metric_name(manifest.metric),
         title=f"{manifest.device}, budget {manifest.budget_ms:g} ms, {manifest.evaluated} networks evaluated",
         budget_ms=manifest.budget_ms,
         bottom=_bottom(evaluated.value[within], run.winners),

@@ -173,7 +173,7 @@ def _read_evaluated(path: Path) -> Evaluated:
     dimensions = tuple(name for name in columns if name.startswith(_DIMENSION))
     floats = {n: np.array([row.number(n) for row in rows], dtype=np.float64) for n in _FLOATS}
     counts = {n: np.array([row.integer(n) for row in rows], dtype=np.int64) for n in _COUNTS}
-    codes = np.array([[row.integer(n) for n in dimensions] for row in rows], dtype=np.int32)
+    codes = np.array([[row.integer(n, bits=32) for n in dimensions] for row in rows], dtype=np.int32)
     return Evaluated(
         value=floats["value"],
         low=floats["low"],

@@ -15,13 +15,6 @@ VERIFIED = "#009e73"
 BUDGET = "#b3244b"
 STAGES = ("#56b4e9", "#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#7f7f7f")
 
-_METRICS = {"miou": "mIoU", "top1": "top-1"}
-
-
-def metric_name(metric: str) -> str:
-    """How the metric is written."""
-    return _METRICS.get(metric, metric)
-
 
 def ink_on(colour: str) -> str:
     """Dark or white text, whichever reads better on `colour` (relative luminance, ITU-R BT.709)."""

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from evit_nas.errors import Infeasible
 from evit_nas.search.breeding import choice_counts
 from evit_nas.search.objective import Rows, Score
+from evit_nas.search.packing import Row
 from evit_nas.space.space import SearchSpace
 
-Row = NDArray[np.int32]
 MAX_ROUNDS = 50  # each one is faster than the last; spaces of 100 dimensions took at most 5
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
@@ -21,15 +22,10 @@ from evit_nas.search.packing import Row
 from evit_nas.search.pareto import Indices, accuracy_front, front, objectives, select_best
 from evit_nas.space.space import SearchSpace
 
-POPULATION = (
-    20  # of 20, 30, 50 and 100 the one whose best member was best after 2,000 evaluations, at equal hypervolume
-)
+POPULATION = 20  # docs/decisions.md has the others that were tried
 STUDY_NAME = "evit-nas"
-DIRECTIONS = (
-    StudyDirection.MAXIMIZE,
-    StudyDirection.MINIMIZE,
-    StudyDirection.MINIMIZE,
-)  # lower bound of the metric, MACs, latency
+# lower bound of the metric, MACs, latency
+DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE, StudyDirection.MINIMIZE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,19 +232,24 @@ def _open_study(breeder: Breeder, population: int, seed: int, storage: str | Non
         sampler = optuna.samplers.NSGAIISampler(
             population_size=population, seed=seed, child_generation_strategy=breeder
         )
-    try:
-        study = optuna.create_study(
-            storage=storage,
-            sampler=sampler,
-            study_name=STUDY_NAME if storage else None,
-            directions=DIRECTIONS,
-            load_if_exists=True,
-        )
-    except Exception as error:  # each storage backend raises its own kind
-        raise InputError(f"storage {storage}: cannot be opened ({_first_line(error)})") from None
+    study = optuna.create_study(
+        storage=None if storage is None else open_storage(storage),
+        sampler=sampler,
+        study_name=STUDY_NAME if storage else None,
+        directions=DIRECTIONS,
+        load_if_exists=True,
+    )
     if storage is not None:
         _check_same_search(study, breeder, storage)
     return study
+
+
+def open_storage(url: str) -> BaseStorage:
+    """The Optuna storage at `url`. Raises InputError where it cannot be opened."""
+    try:
+        return optuna.storages.get_storage(url)
+    except Exception as error:  # each storage backend raises its own kind
+        raise InputError(f"storage {url}: cannot be opened ({_first_line(error)})") from None
 
 
 def _check_same_search(study: optuna.Study, breeder: Breeder, storage: str) -> None:

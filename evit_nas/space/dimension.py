@@ -10,6 +10,7 @@ from typing import Literal
 
 from evit_nas.space.arch import ArchConfig, Resolution
 
+MAX_SEED = 2**32 - 1  # of samples and all else that is random: what numpy, torch and Optuna all take
 GROUPS = (
     "width",
     "depth",

@@ -13,7 +13,7 @@ from evit_nas.report.run_data import Winner, write_run
 from evit_nas.search.feasibility import check_budget
 from evit_nas.search.journal import Journal
 from evit_nas.search.seeds import seed_rows
-from evit_nas.search.study import Generation, StudyResult, run_study
+from evit_nas.search.study import Generation, StudyResult, open_storage, run_study
 from evit_nas.space.space import load_space
 from evit_nas.workflows.candidates import resolve_lowering
 from evit_nas.workflows.latency import HOST, open_device
@@ -68,6 +68,8 @@ def search(
     )
     setting = _open(request)
     least = check_budget(setting.space, setting.scorer.score, request.budget_ms)
+    if request.storage:
+        open_storage(request.storage)  # a storage that cannot be opened leaves no run folder behind
     run = folder(out if out is not None else _fresh_folder(request))
     with Journal.create(run / JOURNAL, request.header(setting.model.table.hash)) as journal:
         study = _study(setting, journal, (), shown)

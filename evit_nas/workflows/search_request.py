@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from evit_nas.accuracy.estimator.sources import default_source
 from evit_nas.errors import InputError
+from evit_nas.space.dimension import MAX_SEED
 from evit_nas.space.space import load_space
 
 
@@ -29,6 +31,18 @@ class SearchRequest:
     merge: bool
     storage: str
 
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(SearchRequest).items():
+            if type(getattr(self, name)) is not kind:
+                raise InputError(f"{name} {getattr(self, name)!r}: must be of type {kind.__name__}")
+        if not 0 < self.budget_ms < math.inf:
+            raise InputError(f"budget {self.budget_ms} ms: must be a finite time above zero, for example 200ms")
+        for name in ("trials", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} {getattr(self, name)}: must be at least 1")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InputError(f"--seed {self.seed}: must be from 0 to {MAX_SEED}")
+
     def header(self, table_hash: str) -> dict[str, Any]:
         return asdict(self) | {"table_hash": table_hash}
 
@@ -38,12 +52,13 @@ class SearchRequest:
 
     def command(self, run: Path) -> str:
         """The command line that repeats this search."""
-        words = [f"evit-nas search --budget {self.budget_ms:g}ms --device {self.device} --space {self.space}"]
-        words.append(f"--accuracy {self.accuracy} --trials {self.trials} --seed {self.seed} --threads {self.threads}")
-        given = {name: getattr(self, name) for name in ("lowering", "tables", "storage")}
-        words += [f"--{name} {value}" for name, value in given.items() if value]
+        words = ["evit-nas", "search", "--budget", f"{self.budget_ms:g}ms"]
+        for name in ("device", "space", "accuracy", "trials", "seed", "threads"):
+            words += [f"--{name}", str(getattr(self, name))]
+        for name in ("lowering", "tables", "storage"):
+            words += [f"--{name}", value] if (value := getattr(self, name)) else []
         words += ["--merge"] if self.merge else []
-        return " ".join([*words, f"--out {run}"])
+        return shlex.join([*words, "--out", str(run)])
 
 
 def new_request(
@@ -60,11 +75,9 @@ def new_request(
     merge: bool,
     storage: str | None,
 ) -> SearchRequest:
-    """Raises InputError for a budget or a number of trials that means nothing."""
-    if budget_ms is None or not math.isfinite(budget_ms) or budget_ms <= 0:
-        raise InputError(f"budget {budget_ms} ms: must be a finite time above zero, for example 200ms")
-    if trials < 1:
-        raise InputError(f"--trials {trials}: must be at least 1")
+    """Raises InputError for a budget, a number of trials or threads, or a seed that means nothing."""
+    if budget_ms is None:
+        raise InputError("no budget: give the latency that a network may take, for example 200ms")
     return SearchRequest(
         budget_ms=float(budget_ms),
         device=device,
@@ -85,7 +98,10 @@ def request_of(header: Mapping[str, Any], run: str) -> SearchRequest:
     names = {field.name for field in fields(SearchRequest)}
     if set(header) != names | {"table_hash"}:
         raise InputError(f"{run}: a run folder of another version; start the search anew")
-    return SearchRequest(**{name: header[name] for name in names})
+    try:
+        return SearchRequest(**{name: header[name] for name in names})
+    except InputError as error:
+        raise InputError(f"{run}: {error}") from None
 
 
 def _kept(name_or_path: str | Path) -> str:

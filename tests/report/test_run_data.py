@@ -50,6 +50,9 @@ def test_another_version_is_refused(run: RunData, tmp_path: Path) -> None:
         ({"seed": "zero"}, "seed: 'zero' is not of type"),
         ({"seed": True}, "seed: True is not of type"),
         ({"odd": 1}, "key 'odd' is unknown"),
+        ({"budget_ms": 0}, "budget_ms: 0.0 is not above 0"),
+        ({"budget_ms": float("nan")}, "budget_ms: not a finite number"),
+        ({"seconds": 10**400}, "seconds: not a finite number"),
         ({"notes": [1]}, "notes: 1 is not of type"),
     ],
 )
@@ -75,6 +78,7 @@ def test_a_damaged_manifest_is_one_line(run: RunData, tmp_path: Path, text: str)
         (",75.5,", ",nan,", r"references\.csv:\d+: value 'nan' is not a finite number"),
         ("estimated,b0", "guessed,b0", r"references\.csv:\d+: kind 'guessed' is not one of published, estimated"),
         ("published,b1,896x1792", "published,b1", r"references\.csv:\d+: \d cells, the header has \d"),
+        ("published,b1,896x1792,", f"published,b1,896x1792,{10**20}", r"references\.csv:\d+: macs '\d+' is not an int"),
         ("kind,name", "sort,name", r"references\.csv:2: no column 'kind'"),
     ],
 )

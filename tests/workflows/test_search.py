@@ -12,6 +12,7 @@ import evit_nas
 from evit_nas.errors import Infeasible, InputError
 from evit_nas.report.run_data import read_run
 from evit_nas.space.yaml_io import arch_from_yaml
+from evit_nas.workflows.search_request import new_request, request_of
 
 TRIALS = 150
 
@@ -112,6 +113,10 @@ def test_a_run_folder_is_not_overwritten(finished):
         ({"budget_ms": 200, "accuracy": "publishd"}, "published"),
         ({"budget_ms": 200, "space": "efficientvit-cls", "accuracy": "published"}, "published-cls"),
         ({"budget_ms": 200, "trials": 0}, "trials"),
+        ({"budget_ms": 200, "threads": 0}, "threads"),
+        ({"budget_ms": 200, "seed": -1}, "seed"),
+        ({"budget_ms": 200, "seed": 2**32}, "seed"),
+        ({"budget_ms": 200, "storage": "nope://x"}, "storage nope://x: cannot be opened"),
     ],
 )
 def test_bad_input_is_one_line(options, words, tmp_path):
@@ -119,6 +124,36 @@ def test_bad_input_is_one_line(options, words, tmp_path):
         evit_nas.search(**options, out=tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trials": "x"}, "trials 'x': must be of type int"),
+        ({"budget_ms": None}, "budget_ms None: must be of type float"),
+        ({"tables": 7}, "tables 7: must be of type str"),
+        ({"seed": -1}, "--seed -1: must be from 0"),
+        ({"colour": "red"}, "another version"),
+    ],
+)
+def test_the_header_of_a_run_folder_is_checked_like_any_input(changes, words):
+    header = new_request(
+        budget_ms=200,
+        device="sm8450",
+        space="efficientvit-seg",
+        accuracy=None,
+        trials=10,
+        seed=0,
+        lowering=None,
+        threads=1,
+        tables=None,
+        merge=False,
+        storage=None,
+    ).header("0" * 16)
+    assert request_of(header, "run").trials == 10
+    with pytest.raises(InputError, match=words) as caught:
+        request_of(header | changes, "run")
+    assert str(caught.value).startswith("run: ")
 
 
 def test_classification_counts_top1(tmp_path):
