@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from evit_nas.errors import InputError
 from evit_nas.model.checkpoint import read_checkpoint
@@ -15,8 +17,8 @@ RECIPE = """
 schema: evit-nas/recipe-1
 resolution: 32x64
 epochs: 1
-batch: 100
-norm_images: 100
+batch: 4
+norm_images: 8
 """
 
 
@@ -32,25 +34,40 @@ def mini_space(path: Path) -> Path:
     return path
 
 
+def folders(root: Path) -> Path:
+    """Eight and two images of noise, labelled by whether they are red."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 2)):
+        for kind in ("images", "masks"):
+            (root / kind / split).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (32, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "images" / split / f"{number}.png")
+            Image.fromarray((pixels[..., 0] > 127).astype(np.uint8)).save(root / "masks" / split / f"{number}.png")
+    (root / "classes.txt").write_text("other\nred\n")
+    return root
+
+
 def test_train_evaluate_and_extract(tmp_path: Path) -> None:
     recipe, space = tmp_path / "recipe.yaml", mini_space(tmp_path / "mini.yaml")
+    root = folders(tmp_path / "noise")
     recipe.write_text(RECIPE)
-    trained = supernet_train(space, dataset="scenes", recipe=recipe, out=tmp_path / "run")
+    trained = supernet_train(space, dataset="folders", root=root, recipe=recipe, out=tmp_path / "run")
     assert trained.checkpoint.is_file()
     assert trained.history.read_text().count("\n") == 2
     assert 0 < trained.smallest_miou < 100
-    inside = supernet_evaluate(trained.checkpoint, "b0", dataset="scenes", recipe=recipe)
+    inside = supernet_evaluate(trained.checkpoint, "b0", dataset="folders", root=root, recipe=recipe)
     out = tmp_path / "b0.safetensors"
-    supernet_extract(trained.checkpoint, "b0", dataset="scenes", recipe=recipe, out=out)
-    alone = evaluate(out, dataset="scenes")
+    supernet_extract(trained.checkpoint, "b0", dataset="folders", root=root, recipe=recipe, out=out)
+    alone = evaluate(out, dataset="folders", root=root)
     assert (alone.miou, alone.confusion) == (inside.miou, inside.confusion)
     description = read_checkpoint(out).description
     assert description is not None
-    assert description.notes["statistics"] == "100 images of scenes"
+    assert description.notes["statistics"] == "8 images of folders"
     with pytest.raises(InputError, match="holds a training already"):
-        supernet_train(space, dataset="scenes", recipe=recipe, out=tmp_path / "run")
+        supernet_train(space, dataset="folders", root=root, recipe=recipe, out=tmp_path / "run")
     with pytest.raises(InputError, match=r"b1: not a member of mini: stem\.width is 16"):
-        supernet_evaluate(trained.checkpoint, "b1", dataset="scenes", recipe=recipe)
+        supernet_evaluate(trained.checkpoint, "b1", dataset="folders", root=root, recipe=recipe)
 
 
 def test_two_head_dims_are_refused_before_any_work(tmp_path: Path) -> None:
