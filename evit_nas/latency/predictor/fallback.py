@@ -115,10 +115,10 @@ def stand_in(kernel: Kernel) -> Kernel:
     maps = [*(t for t in signature.inputs if not t.constant), *signature.outputs]
     elements = max((prod(t.shape) for t in maps), default=1)
     weights = max((prod(t.shape) for t in signature.inputs if t.constant and len(t.shape) > 1), default=0)
-    channels = signature.outputs[0].shape[-1] if signature.outputs and signature.outputs[0].shape else 1
-    if weights and channels:
-        rows = max(1, prod(signature.outputs[0].shape) // channels)
-        return replace(kernel, signature=_matrix_product(rows, ceil(weights / channels), channels))
+    out = signature.outputs[0].shape if signature.outputs else ()
+    if weights and out and out[-1]:
+        rows = max(1, prod(out) // out[-1])
+        return replace(kernel, signature=_matrix_product(rows, ceil(weights / out[-1]), out[-1]))
     shape = TensorType((1, 1, 1, max(elements, 1)))
     return replace(kernel, signature=KernelSignature("LOGISTIC", (shape,), (shape,)))
 

@@ -52,6 +52,11 @@ def test_weights_are_counted_as_a_matrix_product() -> None:
     assert stood_in.outputs[0].shape == (4 * 8 * 8, 32)
 
 
+def test_weights_without_an_output_are_no_matrix_product() -> None:
+    kernel = Kernel(KernelSignature("ASSIGN", (TensorType((4, 4), constant=True),), ()), (0,), -1)
+    assert stand_in(kernel).signature.kind == "LOGISTIC"
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (1, 0, 4), (7,)])
 def test_odd_shapes_cost_something(predictor: FallbackPredictor, shape: tuple[int, ...]) -> None:
     assert predictor.kernel_times_us([_unknown(shape)])[0] > 0
