@@ -48,6 +48,9 @@ class Cached:
     def name(self, index: int) -> str:
         return self._split.name(index)
 
+    def label(self, index: int) -> torch.Tensor:
+        return self._kept[index].label if index in self._kept else self._split.label(index)
+
     def read(self, index: int) -> Example:
         example = self._kept.get(index)
         if example is None:

@@ -35,6 +35,10 @@ class Split(Protocol):
         """What messages call the example: its image file, or its number."""
         ...
 
+    def label(self, index: int) -> torch.Tensor:
+        """The label alone, without the cost of decoding the image. Raises InputError."""
+        ...
+
     def read(self, index: int) -> Example:
         """Raises InputError where a file cannot be read or does not fit its partner."""
         ...

@@ -37,9 +37,12 @@ class FileSplit:
     def name(self, index: int) -> str:
         return str(self.pairs[index].image)
 
+    def label(self, index: int) -> torch.Tensor:
+        return read_label(self.pairs[index].label, self.entries)
+
     def read(self, index: int) -> Example:
         pair = self.pairs[index]
-        image, label = read_image(pair.image), read_label(pair.label, self.entries)
+        image, label = read_image(pair.image), self.label(index)
         if image.shape[1:] != label.shape:
             sizes = " and ".join("x".join(str(side) for side in shape) for shape in (image.shape[1:], label.shape))
             raise InputError(f"{pair.image} and {pair.label}: image and label differ in size ({sizes})")

@@ -42,6 +42,9 @@ class SceneSplit:
     def name(self, index: int) -> str:
         return f"scene {index}"
 
+    def label(self, index: int) -> torch.Tensor:
+        return self.read(index).label
+
     def read(self, index: int) -> Example:
         if not 0 <= index < self.size:
             raise InputError(f"scene {index}: valid are 0 .. {self.size - 1}")

@@ -41,7 +41,7 @@ def class_weights(split: Split, classes: int, power: float) -> torch.Tensor:
     The median is that of the classes that occur (Eigen and Fergus 2015). A class that never occurs weighs 1: no pixel
     asks for its weight. Raises InputError where no pixel has a label.
     """
-    pixels = sum(counts(split.read(index).label, classes) for index in range(len(split)))
+    pixels = sum(counts(split.label(index), classes) for index in range(len(split)))
     present = np.asarray(pixels) > 0
     if not present.any():
         raise InputError("no pixel of the training images has a label")

@@ -59,10 +59,13 @@ class Counting:
     def name(self, index: int) -> str:
         return str(index)
 
+    def label(self, index: int) -> torch.Tensor:
+        return torch.full((4, 4), index, dtype=torch.uint8)
+
     def read(self, index: int) -> Example:
         self.reads += 1
-        image = torch.full((3, 4, 4), index, dtype=torch.uint8)
-        return Example(name=str(index), image=image, label=image[0])
+        label = self.label(index)
+        return Example(name=str(index), image=label.expand(3, -1, -1), label=label)
 
 
 def test_examples_are_decoded_once_while_they_fit() -> None:

@@ -39,9 +39,9 @@ class Split:
         label = torch.zeros(size, dtype=torch.uint8)
         label[:, : size[1] // 2] = 1
         self.image = (label * 255).expand(3, -1, -1)
-        self.label = label.clone()
-        self.label[0] = 1
-        self.label[1] = 255
+        self.labels = label.clone()
+        self.labels[0] = 1
+        self.labels[1] = 255
 
     def __len__(self) -> int:
         return 2
@@ -49,8 +49,11 @@ class Split:
     def name(self, index: int) -> str:
         return str(index)
 
+    def label(self, index: int) -> torch.Tensor:
+        return self.labels
+
     def read(self, index: int) -> Example:
-        return Example(name=str(index), image=self.image, label=self.label)
+        return Example(name=str(index), image=self.image, label=self.labels)
 
 
 def dataset(size: tuple[int, int], **changes: object) -> Dataset:

@@ -1,0 +1,121 @@
+"""Two commands from a folder of one's own images to a trained network, and what is refused on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evit_nas.errors import InputError
+from evit_nas.latency.profiler import lock
+from evit_nas.model.checkpoint import read_checkpoint
+from evit_nas.space.arch import ArchConfig, BlockConfig, MsaConfig, SegHead, StageConfig, StemConfig
+from evit_nas.workflows.data import data_check
+from evit_nas.workflows.evaluate import evaluate
+from evit_nas.workflows.train import train
+
+RECIPE = """schema: evit-nas/recipe-1
+resolution: 32x64
+epochs: 2
+batch: 4
+norm_images: 4
+evaluate_every: 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A machine of its own: no waiting for what is timed elsewhere; torch's threads as they were."""
+    monkeypatch.setattr(lock, "lock_path", lambda: tmp_path / "machine.lock")
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def arch() -> ArchConfig:
+    """Made for another number of classes: the data set's counts."""
+    attention = (BlockConfig(msa=MsaConfig()),)
+    stages = (
+        StageConfig(width=8),
+        StageConfig(width=8),
+        StageConfig(width=16, blocks=attention),
+        StageConfig(width=16),
+    )
+    return ArchConfig(stem=StemConfig(width=8), stages=stages, head=SegHead(classes=19, width=8), head_dim=8)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Bright above, dark below, with the border where the label has it."""
+    folder = tmp_path / "own"
+    for split, count in (("train", 8), ("val", 2)):
+        for kind in ("images", "masks"):
+            (folder / kind / split).mkdir(parents=True)
+        for number in range(count):
+            label = np.zeros((40, 70), np.uint8)
+            label[10 + 2 * number :] = 1
+            pixels = np.repeat((200 - 150 * label)[:, :, None], 3, axis=2).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / split / f"{number}.jpg")
+            Image.fromarray(label).save(folder / "masks" / split / f"{number}.png")
+    (folder / "classes.txt").write_text("above\nbelow\n")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    return folder
+
+
+def run(arch: ArchConfig, root: Path, **changes: object):
+    options = {"dataset": "folders", "root": root, "recipe": root.parent / "recipe.yaml", "out": root.parent / "run"}
+    return train(arch, **(options | changes))
+
+
+def test_from_a_folder_to_a_trained_network(arch: ArchConfig, root: Path) -> None:
+    assert data_check(dataset="folders", root=root).valid
+    result = run(arch, root)
+    assert set(result.per_class) == {"above", "below"}
+    document = json.loads((root.parent / "run/result.json").read_text())
+    assert document == result.to_json()
+    lines = (root.parent / "run/history.csv").read_text().splitlines()
+    assert lines[0] == "epoch,step,learning_rate,loss,seconds,miou"
+    assert [line.split(",")[:2] for line in lines[1:]] == [["1", "2"], ["2", "4"]]
+    again = evaluate(result.checkpoint, dataset="folders", root=root)
+    assert (again.miou, again.split, again.images, again.resolution) == (result.miou, "val", 2, "32x64")
+    assert sum(map(sum, again.confusion)) == 2 * 40 * 70
+
+
+def test_a_training_is_not_overwritten_and_resumes_to_the_same(arch: ArchConfig, root: Path) -> None:
+    first = run(arch, root)
+    before = read_checkpoint(first.checkpoint)
+    with pytest.raises(InputError, match="holds a training already; pass --resume"):
+        run(arch, root)
+    assert run(arch, root, resume=True).miou == first.miou
+    after = read_checkpoint(first.checkpoint)
+    assert after.description == before.description
+    assert all(torch.equal(tensor, after.state[name]) for name, tensor in before.state.items())
+    with pytest.raises(InputError, match=r"another training \(seed\)"):
+        run(arch, root, resume=True, seed=1)
+
+
+def test_what_cannot_be_trained(arch: ArchConfig, root: Path) -> None:
+    with pytest.raises(InputError, match="multiples of 32"):
+        run(arch, root, resolution=(30, 64))
+    with pytest.raises(InputError, match="segmentation architecture"):
+        run("b0-cls", root)
+    with pytest.raises(InputError, match="at least 1"):
+        run(arch, root, epochs=0)
+    (root / "masks/val/1.png").unlink()
+    with pytest.raises(InputError, match=r"1\.jpg: no label for it"):
+        run(arch, root)
+
+
+def test_what_cannot_be_evaluated(arch: ArchConfig, root: Path) -> None:
+    with pytest.raises(InputError, match="no weights to evaluate"):
+        evaluate(arch, dataset="folders", root=root, resolution=(32, 64))
+    checkpoint = run(arch, root, epochs=1).checkpoint
+    with pytest.raises(InputError, match="the network has 2 classes and the data set scenes 7"):
+        evaluate(checkpoint, dataset="scenes")
+    with pytest.raises(InputError, match="no split 'test' with labels"):
+        evaluate(checkpoint, dataset="folders", root=root, split="test")
