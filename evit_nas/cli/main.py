@@ -98,7 +98,7 @@ def _fail(text: str, code: int, error: BaseException) -> int:
 def _usage(error: typer.TyperException) -> str:
     """Typer's own sentence and where to read more."""
     formatted = getattr(error, "format_message", None)
-    sentence = formatted() if formatted else str(error)
+    sentence = (formatted() if formatted else str(error)).replace("Value error, ", "") or "a command is missing"
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "evit-nas"
     return f"{sentence.rstrip('.')}; see `{path} --help`"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from evit_nas.errors import InputError
 from evit_nas.graph.lowering import OURS, PLAIN, Schedule, strip_schedule
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.workflows.candidates import ResolvedArch, resolve_arch
@@ -33,7 +34,9 @@ def export(
     check_schedule(schedule)
     found = _with_weights(resolve_arch(arch, upsample=upsample), weights, upsample)
     size = found.at(resolution)
-    chosen = _schedule(found.arch, size, schedule)
+    if converter == "litert-torch" and schedule == "strips":
+        raise InputError("--schedule strips: the litert-torch converter writes no row strips; valid: auto, plain")
+    chosen = PLAIN if converter == "litert-torch" else _schedule(found.arch, size, schedule)
     result = export_network(
         found.arch,
         size,

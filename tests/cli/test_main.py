@@ -14,7 +14,9 @@ from evit_nas.cli.main import app
 from evit_nas.errors import CheckFailed, CheckpointError, DeviceError, EvitNasError, Infeasible, InputError
 
 COMMANDS = {"devices", "tables", "space", "arch", "profile", "predict", "measure", "search", "report", "export"}
-COMMANDS |= {"fake-phone"}  # runs until stopped, without a result to print as JSON
+COMMANDS |= {"train", "evaluate"}
+WITHOUT_JSON = {"fake-phone", "data", "supernet"}  # one runs until stopped, the others only group commands
+COMMANDS |= WITHOUT_JSON
 HEAVY = ("torch", "tensorflow", "optuna", "pandas", "sklearn", "matplotlib", "numpy", "scipy", "onnx", "jinja2", "yaml")
 
 
@@ -77,6 +79,7 @@ def test_the_traceback_can_be_asked_for(command: Any, stand_in: Any, monkeypatch
         (["search"], "--budget is missing"),
         (["space", "efficientvit-seg", "--sample", "-1"], "--sample"),
         (["tables", "nonsense"], "nonsense"),
+        (["data"], "a command is missing"),
         (["export", "b0", "--out", "x", "--format", "tflite,coreml"], "unknown 'coreml'"),
     ],
 )
@@ -118,8 +121,9 @@ def test_version(command: Any) -> None:
 def test_every_command_takes_json() -> None:
     root: Any = get_command(app)
     assert set(root.commands) == COMMANDS
-    leaves = [*root.commands.values(), *root.commands["tables"].commands.values()]
-    assert [leaf.name for leaf in leaves if "--json" not in {o for p in leaf.params for o in p.opts}] == ["fake-phone"]
+    groups = [command for command in root.commands.values() if hasattr(command, "commands")]
+    leaves = [*root.commands.values(), *(leaf for group in groups for leaf in group.commands.values())]
+    assert {leaf.name for leaf in leaves if "--json" not in {o for p in leaf.params for o in p.opts}} == WITHOUT_JSON
 
 
 def test_python_m_is_the_same_command() -> None:
