@@ -4,9 +4,10 @@
 
 Members of the default space, log-uniform in MACs from the smallest to 20 G, none of them in the table; each is timed
 twice, the second time after all others, so that the measurement's own repeatability stands beside the prediction's
-error. Every timing is appended to FILE at once; started again, it goes on (`--seconds` ends a part early). When all are
-timed the figures are printed as JSON: MAPE, within 5 and 10 %, Spearman, share of 90 % intervals that hold, MACs alone
-(a power law fitted on the table's networks), and the order of pairs with MACs within 5 %.
+error. Times are brought to the speed that the machine had when the table was begun, by the reference model beside each;
+`raw` has them as they were. Every timing is appended to FILE at once; started again, it goes on (`--seconds` ends a
+part early). When all are timed the figures are printed as JSON: MAPE, within 5 and 10 %, Spearman, share of 90 %
+intervals that hold, MACs alone (a power law fitted on the networks of the table), the order of pairs of equal MACs.
 """
 
 from __future__ import annotations
@@ -52,15 +53,19 @@ def unseen_members(count: int, known: Sequence[NetworkMeasurement]) -> list[Cand
     return [member for member in members if (member.arch, member.resolution) not in seen]
 
 
-def read_timings(path: Path) -> dict[tuple[int, int], float]:
-    """(pass, member) -> milliseconds, from the finished lines of `path`."""
+Timings = dict[tuple[int, int], tuple[float, float]]  # (pass, member) -> milliseconds, canary's microseconds then
+
+
+def read_timings(path: Path) -> Timings:
+    """From the finished lines of `path`."""
     if not path.exists():
         return {}
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return {(line["pass"], line["member"]): line["latency_ms"] for line in lines if line["seed"] == SEED}
+    own = [line for line in lines if line["seed"] == SEED]
+    return {(line["pass"], line["member"]): (line["latency_ms"], line["canary_us"]) for line in own}
 
 
-def time_members(members: Sequence[Candidate], path: Path, seconds: float) -> dict[tuple[int, int], float]:
+def time_members(members: Sequence[Candidate], path: Path, seconds: float) -> Timings:
     """Time what is not timed yet, for `seconds` at most."""
     timings, started = read_timings(path), time.monotonic()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,9 +76,9 @@ def time_members(members: Sequence[Candidate], path: Path, seconds: float) -> di
             member = members[key[1]]
             model = write(fill_random(emit(member.arch, member.resolution), seed=0))
             timing = measure_graph(model, seconds=0.2, rounds=(2, 5))
-            timings[key] = timing.latency_ms
+            timings[key] = timing.latency_ms, timing.canary_us
             row = {"seed": SEED, "pass": key[0], "member": key[1], "latency_ms": timing.latency_ms}
-            file.write(json.dumps({**row, "problem": timing.problem}) + "\n")
+            file.write(json.dumps({**row, "canary_us": timing.canary_us, "problem": timing.problem}) + "\n")
             file.flush()
     return timings
 
@@ -85,17 +90,25 @@ def macs_alone(macs: NDArray[np.float64], known: Sequence[NetworkMeasurement]) -
     return np.asarray(np.exp(slope * np.log(macs) + intercept), dtype=np.float64)
 
 
-def figures(
-    tables: Path | None, members: Sequence[Candidate], timings: dict[tuple[int, int], float]
-) -> dict[str, object]:
-    """What the benchmark claims, from two timings of every member."""
+def figures(tables: Path | None, members: Sequence[Candidate], timings: Timings) -> dict[str, object]:
+    """What the benchmark claims, from two timings of every member.
+
+    The machine's speed drifts by some percent between the profile and this run; the reference model beside each timing
+    says by how much. The figures are at the speed of the table, as its rows are; `raw` holds those as timed.
+    """
     path = find_table(host_fingerprint(), tables)
     table, known = load_table(path), load_networks(path)
     predictor = fit_predictor(table, known)
     predicted = [predictor.predict(fuse(emit(member.arch, member.resolution))) for member in members]
-    first, second = (np.array([timings[turn, i] for i in range(len(members))]) for turn in range(PASSES))
-    measured = np.sqrt(first * second)
-    latency = np.array([prediction.latency_ms for prediction in predicted])
+    raw, canary_us = (
+        np.array([[timings[turn, i][part] for i in range(len(members))] for turn in range(PASSES)]) for part in (0, 1)
+    )
+    speed = (table.provenance.canary_us or float(np.median(canary_us))) / canary_us
+    first, second = raw * speed
+    measured, as_timed = np.sqrt(first * second), np.sqrt(raw[0] * raw[1])
+    latency, low, high = (
+        np.array([getattr(p, f"{part}_ms") for p in predicted]) for part in ("latency", "low", "high")
+    )
     macs = np.array([float(arch_macs(member.arch, member.resolution)) for member in members])
     return {
         "table": table.hash,
@@ -106,9 +119,14 @@ def figures(
         "within_5": within(latency, measured, 0.05),
         "within_10": within(latency, measured, 0.10),
         "spearman": spearman(latency, measured),
-        "interval_coverage": interval_coverage(
-            np.array([p.low_ms for p in predicted]), np.array([p.high_ms for p in predicted]), measured
-        ),
+        "interval_coverage": interval_coverage(low, high, measured),
+        "raw": {
+            "mape": mape(latency, as_timed),
+            "within_5": within(latency, as_timed, 0.05),
+            "within_10": within(latency, as_timed, 0.10),
+            "interval_coverage": interval_coverage(low, high, as_timed),
+            "machine_speed": [round(float(np.quantile(speed, q)), 3) for q in (0.1, 0.5, 0.9)],
+        },
         "repetition_mape": mape(second, first),
         "repetition_within_5": within(second, first, 0.05),
         "pairs_in_order": pair_accuracy(latency, measured, macs),
