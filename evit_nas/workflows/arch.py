@@ -32,7 +32,7 @@ from evit_nas.graph.cost import (
 from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
 from evit_nas.graph.lowering import OURS, PLAIN, Schedule, strip_schedule
-from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.space.arch import ArchConfig, Resolution, resolution_text
 from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.results import ArchResult, StageRow
 from evit_nas.workflows.schedule import check_schedule, known_schedule, schedule_name
@@ -58,7 +58,7 @@ def arch(
     stages = [(name, [p.block for p in group]) for name, group in groupby(placed, key=lambda p: p.stage)]
     return ArchResult(
         arch=found.name,
-        resolution=f"{size[0]}x{size[1]}",
+        resolution=resolution_text(size),
         params=arch_params(found.arch),
         macs=arch_macs(found.arch, size),
         stages=tuple(_row(name, blocks) for name, blocks in stages),

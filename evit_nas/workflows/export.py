@@ -9,7 +9,7 @@ from typing import Literal
 
 from evit_nas.errors import InputError
 from evit_nas.graph.lowering import OURS, PLAIN, Schedule, strip_schedule
-from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.space.arch import ArchConfig, Resolution, resolution_text
 from evit_nas.workflows.candidates import ResolvedArch, resolve_arch
 from evit_nas.workflows.results import ExportResult, Parity
 from evit_nas.workflows.schedule import check_schedule, host_schedule, schedule_name
@@ -56,7 +56,7 @@ def export(
             for name, errors in result.parity.items()
         },
         weights=found.checkpoint.source if found.checkpoint else "untrained",
-        resolution=f"{size[0]}x{size[1]}",
+        resolution=resolution_text(size),
         converter=converter,
         schedule=schedule_name(chosen),
     )

@@ -9,7 +9,7 @@ from evit_nas.accuracy.estimator.base import AccuracyEstimator
 from evit_nas.graph.cost import arch_macs
 from evit_nas.graph.lowering import Lowering
 from evit_nas.report.run_data import Reference
-from evit_nas.space.arch import Resolution, named_arch
+from evit_nas.space.arch import Resolution, named_arch, resolution_text
 from evit_nas.space.space import SearchSpace
 from evit_nas.workflows.latency import DeviceModel, kernels_of
 
@@ -19,7 +19,7 @@ def published(source: str, model: DeviceModel) -> Iterator[Reference]:
     times = _published_times(model)
     for anchor in read_anchors(source):
         size = (anchor.height, anchor.width)
-        name = f"{anchor.height}x{anchor.width}"
+        name = resolution_text(size)
         yield Reference(
             kind="published",
             name=anchor.network,
@@ -41,7 +41,7 @@ def estimated(
         yield Reference(
             kind="estimated",
             name=name,
-            resolution=f"{size[0]}x{size[1]}",
+            resolution=resolution_text(size),
             macs=arch_macs(arch, size),
             value=estimator.estimate(arch, size).value,
             latency_ms=model.predictor.predict(kernels_of(arch, size, lowering)).latency_ms,
@@ -54,7 +54,7 @@ def _published_sizes(source: str, model: DeviceModel) -> dict[str, Resolution]:
         return {}
     anchors = [(anchor.network, (anchor.height, anchor.width)) for anchor in read_anchors(source)]
     timed = _published_times(model)
-    return dict(sorted(anchors, key=lambda item: f"{item[0]} {item[1][0]}x{item[1][1]}" in timed))
+    return dict(sorted(anchors, key=lambda item: f"{item[0]} {resolution_text(item[1])}" in timed))
 
 
 def _published_times(model: DeviceModel) -> Mapping[str, float]:

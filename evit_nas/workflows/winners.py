@@ -14,6 +14,7 @@ from evit_nas.latency.profiler.protocol import Timing
 from evit_nas.report.run_data import Winner
 from evit_nas.search.pareto import Indices
 from evit_nas.search.study import StudyResult
+from evit_nas.space.arch import resolution_text
 from evit_nas.space.dimension import Candidate
 from evit_nas.space.yaml_io import arch_to_yaml
 from evit_nas.workflows.latency import kernels_of
@@ -65,7 +66,7 @@ def _winner(
     return Winner(
         rank=rank,
         arch_file=f"best/{rank:02d}.yaml",
-        resolution=f"{candidate.resolution[0]}x{candidate.resolution[1]}",
+        resolution=resolution_text(candidate.resolution),
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.accuracy.estimator.capacity import PARTS
-from evit_nas.space.arch import FEWER_NORM_STAGES, ArchConfig, Resolution, SegHead
+from evit_nas.space.arch import FEWER_NORM_STAGES, ArchConfig, Resolution, SegHead, resolution_text
 
 UNEVEN = 0.25  # in units of one official step (b0 to b1): parts nearer than this stand at the same size
 
@@ -50,9 +50,9 @@ def _bilinear(arch: ArchConfig) -> bool:
 def _resolution(resolution: Resolution, side: float, sides: tuple[float, float]) -> Iterator[str]:
     low, high = sides
     if side < low * 0.999:
-        yield f"input {resolution[0]}x{resolution[1]}: smaller than any published (side {low:.0f})"
+        yield f"input {resolution_text(resolution)}: smaller than any published (side {low:.0f})"
     if side > high * 1.001:
-        yield f"input {resolution[0]}x{resolution[1]}: larger than any published (side {high:.0f}), earns nothing there"
+        yield f"input {resolution_text(resolution)}: larger than any published (side {high:.0f}), earns nothing there"
 
 
 def _sizes(steps: NDArray[np.float64], first: int) -> Iterator[str]:

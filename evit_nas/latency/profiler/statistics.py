@@ -19,11 +19,6 @@ class Centre:
     low: float
     high: float
 
-    @property
-    def relative_width(self) -> float:
-        """Half width of the interval over the median."""
-        return (self.high - self.low) / 2 / self.median
-
 
 def centre_of(samples: Floats) -> Centre:
     """Median and the order-statistic 95 % interval of it (normal approximation of the binomial ranks)."""
