@@ -59,10 +59,11 @@ def main() -> None:
     parser.add_argument("--files", type=Path, default=Path(tempfile.gettempdir()) / "evit-nas-foreign")
     parser.add_argument("--tables", type=Path, help="folder of latency tables; as everywhere by default")
     parser.add_argument("--tensorflow-python", default=sys.executable, help="an interpreter that can import tensorflow")
+    parser.add_argument("--only", default="", help="networks whose name contains this")
     parser.add_argument("--json", type=Path, help="also write the rows here")
     arguments = parser.parse_args()
     rows = []
-    for name in NETWORKS:
+    for name in (name for name in NETWORKS if arguments.only in name):
         row = compare(find_or_make(arguments.files, name, arguments.tensorflow_python), arguments.tables)
         rows.append(row)
         print(
