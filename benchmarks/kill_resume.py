@@ -27,13 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="of each command")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("search", "profile"))
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
-        figures = {
-            "search": kill_search(Path(folder), arguments.kills, moments),
-            "profile": kill_profile(Path(folder), arguments.kills, moments),
-        }
+        trials = {"search": kill_search, "profile": kill_profile}
+        chosen = [arguments.only] if arguments.only else list(trials)
+        figures = {name: trials[name](Path(folder), arguments.kills, moments) for name in chosen}
     print(json.dumps(figures))
 
 
