@@ -20,12 +20,12 @@ from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.public_rows import PublicBlock
 
 FEATURES = ("hw", "cin", "cout", "expand", "stride", "kernel", "se", "v_scale", "odd", "same", "cin % 16", "cout % 16")
-SCALES = (0.25, 0.15, 0.25, 2.0, 2.0, 1.5, 2.0, 2.0, 1.0, 1.0, 1.0, 3.0)  # start, in units of the features
+SCALES = (0.3, 0.08, 0.12, 2.0, 2.0, 1.5, 2.0, 2.0, 1.0, 1.0, 1.0, 3.0)  # start, in units of the features
 AMPLITUDE, NARROW, NOISE = 0.04, 0.015, 0.01  # relative standard deviations to start from
 Z90 = 1.6449
 MIN_ROWS = 40  # fewer rows keep the starting length scales
-CHOOSING_ROWS = 400
-ITERATIONS = 25
+CHOOSING_ROWS = 500
+ITERATIONS = 35
 
 
 def features(blocks: Sequence[PublicBlock]) -> Floats:
