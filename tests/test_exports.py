@@ -24,6 +24,7 @@ VERBS = (
 # Options whose Python form differs from the text on the command line.
 OTHER_NAMES = {"budget": "budget_ms", "output_kind": "output"}
 NOT_IN_PYTHON = {"json", "help"}
+SERVERS = {"fake-phone"}  # run until stopped: in Python they are context managers (evit_nas.fakephone.testing)
 WRITTEN_OTHERWISE = {("export", "formats"), ("tables_calibrate", "tables")}
 
 
@@ -31,6 +32,8 @@ def commands() -> Iterator[tuple[str, Any]]:
     """Verb and click command, `tables diff` as tables_diff. A group that does nothing by itself is no verb."""
     root: Any = get_command(app)
     for name, command in root.commands.items():
+        if name in SERVERS:
+            continue
         if getattr(command, "invoke_without_command", True):
             yield name, command
         for sub, leaf in getattr(command, "commands", {}).items():
