@@ -10,7 +10,7 @@ from evit_nas.report import style
 from evit_nas.report.run_data import Breakdown
 
 _NAMED_SHARE = 0.05  # segments from this share of the longest bar carry their milliseconds
-
+_LEGEND_CHARACTERS = 60  # of a legend in one row
 
 _ORDER = ("stem", "stage1", "stage2", "stage3", "stage4", "head")  # as a reader expects them; the head runs in between
 
@@ -48,8 +48,13 @@ def draw_breakdown(breakdowns: Sequence[Breakdown], *, unit: str = "predicted la
     style.clean(axes)
     axes.grid(False, axis="y")
     handles = [axes.barh(0, 0, color=colour, label=stage) for stage, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(stages), frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="outside upper left", ncols=_columns(stages), frameon=False, fontsize=9)
     return figure
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Legend columns: one row of short names, else rows of four."""
+    return len(names) if sum(map(len, names)) <= _LEGEND_CHARACTERS else 4
 
 
 def _in_order(stages: Iterable[str]) -> list[str]:

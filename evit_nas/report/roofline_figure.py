@@ -73,12 +73,12 @@ def _draw_ceilings(axes: Axes, points: Sequence[RooflinePoint], ceilings: Ceilin
     slopes = (("L2 cache", ceilings.cache_gb_per_s, "--"), ("memory", ceilings.memory_gb_per_s, "-"))
     for name, gb_per_s, line in slopes:
         axes.plot(x, np.minimum(x * gb_per_s, ceilings.gmac_per_s), line, color=style.INK, linewidth=1.2, zorder=1)
-        at = low * 1.15
         axes.annotate(
             f"{name}, {gb_per_s:.0f} GB/s",
-            (at, min(at * gb_per_s, ceilings.gmac_per_s)),
-            xytext=(2, 6),
+            (low, min(low * gb_per_s, ceilings.gmac_per_s)),
+            xytext=(14, -2),
             textcoords="offset points",
+            va="center",
             fontsize=8.5,
             color=style.INK,
         )
