@@ -13,7 +13,8 @@ from evit_nas.cli import options, output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from evit_nas.workflows.results import KernelTime, PredictResult
+    from evit_nas.workflows.result_parts import KernelTime
+    from evit_nas.workflows.results import PredictResult
 
 NAME = "predict"
 _KERNELS_SHOWN = 12

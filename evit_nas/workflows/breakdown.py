@@ -10,7 +10,7 @@ from evit_nas.graph.kernel import Kernel, KernelSignature
 from evit_nas.graph.signature import CONVOLUTIONS
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.fallback import FallbackPredictor
-from evit_nas.workflows.results import KernelTime, KindTime, StageTime, Uncovered
+from evit_nas.workflows.result_parts import KernelTime, KindTime, StageTime, Uncovered
 
 STAGES = ("stem", "stage1", "stage2", "stage3", "stage4", "", "head")  # the head last, wherever the runtime puts it
 

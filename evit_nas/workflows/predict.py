@@ -19,7 +19,8 @@ from evit_nas.workflows.breakdown import by_block, by_kernel, by_kind, in_words,
 from evit_nas.workflows.candidates import ResolvedArch, resolve_arch, resolve_lowering
 from evit_nas.workflows.latency import DeviceModel, open_device
 from evit_nas.workflows.predict_figures import measured_kernels_ms, write_breakdown_figures
-from evit_nas.workflows.results import CoverageShares, KernelTime, PredictResult, Uncovered
+from evit_nas.workflows.result_parts import KernelTime, Uncovered
+from evit_nas.workflows.results import CoverageShares, PredictResult
 from evit_nas.workflows.schedule import check_schedule, predicted_gain, schedule_name
 
 TFLITE = ".tflite"

@@ -15,7 +15,7 @@ from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.profiler.fingerprint import host_fingerprint
 from evit_nas.latency.profiler.lock import machine_lock
 from evit_nas.workflows.latency import DeviceModel
-from evit_nas.workflows.results import KernelTime
+from evit_nas.workflows.result_parts import KernelTime
 
 if TYPE_CHECKING:
     from evit_nas.report.roofline_figure import RooflinePoint
