@@ -24,6 +24,7 @@ Shape = tuple[int, ...]
 UNARY = ("LOGISTIC", "GELU", "TANH", "EXP", "SQRT", "RSQRT", "SQUARE")
 BINARY = ("SUB", "SQUARED_DIFFERENCE")
 MAPS: tuple[Shape, ...] = ((1, 112, 112, 96), (1, 56, 56, 144), (1, 28, 28, 240), (1, 14, 14, 672), (1, 7, 7, 1280))
+SQUEEZED: tuple[Shape, ...] = ((1, 1, 1, 8), (1, 1, 1, 1152))  # as squeeze-and-excitation has them
 TOKENS: tuple[Shape, ...] = ((1, 16384, 32), (1, 4096, 64), (1, 1024, 160), (1, 256, 256), (1, 64, 64))
 PRODUCTS = (  # rows, inputs, outputs
     *((16384, 32, 256), (16384, 256, 32), (4096, 64, 256), (1024, 160, 640), (1024, 640, 160)),
@@ -80,7 +81,7 @@ def _measure(device: Device, canary: Canary, writer: TableWriter, signature: Ker
 def _elementwise() -> Iterator[KernelSignature]:
     for kind in UNARY:
         attrs: Attrs = (("approximate", False),) if kind == "GELU" else ()
-        for shape in (*MAPS, *TOKENS):
+        for shape in (*MAPS, *TOKENS, *SQUEEZED):
             yield KernelSignature(kind, (TensorType(shape),), (TensorType(shape),), attrs)
     yield from (_per_token("RSQRT", shape) for shape in TOKENS)
     for kind in BINARY:
@@ -111,12 +112,13 @@ def _means() -> Iterator[KernelSignature]:
 
 
 def _products() -> Iterator[KernelSignature]:
+    """With and without a bias: litert-torch adds some apart."""
+    attrs: Attrs = (("fused_activation", "NONE"),)
     for rows, inner, columns in PRODUCTS:
-        weights = (TensorType((columns, inner), constant=True), TensorType((columns,), constant=True))
-        for activation in ("NONE", "RELU") if rows > 1 else ("NONE",):
-            attrs: Attrs = (("fused_activation", activation),)
-            out = TensorType((rows, columns))
-            yield KernelSignature("FULLY_CONNECTED", (TensorType((rows, inner)), *weights), (out,), attrs)
+        data, out = TensorType((rows, inner)), TensorType((rows, columns))
+        weights, bias = TensorType((columns, inner), constant=True), TensorType((columns,), constant=True)
+        yield KernelSignature("FULLY_CONNECTED", (data, weights, bias), (out,), attrs)
+        yield KernelSignature("FULLY_CONNECTED", (data, weights), (out,), attrs)
 
 
 def _patches() -> Iterator[KernelSignature]:
