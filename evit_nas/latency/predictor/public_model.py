@@ -56,7 +56,7 @@ class BlockModel:
             if process is not None:
                 shift, sd = process.predict(chosen)
                 mean[index] += shift
-                half[index] = process.factor * sd
+                half[index] = process.factors(chosen) * sd
         return np.exp(mean), np.exp(mean - half), np.exp(mean + half)
 
 
@@ -67,7 +67,9 @@ def fit_blocks(rows: PublicRows) -> BlockModel:
     for kind in dict.fromkeys(block.block for block in rows.blocks):
         own = rows.take([i for i, block in enumerate(rows.blocks) if block.block == kind])
         costs, process = _fit_kind(own, pooled)
-        kinds[kind] = costs, conformal(process, _left_out_scores(own, pooled, process), LEVEL)
+        seen, unseen = (_left_out_scores(own, pooled, process, by_family=by_family) for by_family in (False, True))
+        families = frozenset(block.family for block in own.blocks)
+        kinds[kind] = costs, conformal(process, seen, unseen, families, LEVEL)
     return BlockModel(pooled, kinds)
 
 
@@ -78,12 +80,17 @@ def _fit_kind(rows: PublicRows, pooled: TermCosts, kernel: Any = None) -> tuple[
     return costs, fit_residual(rows.blocks, residual, kernel=kernel)
 
 
-def _left_out_scores(rows: PublicRows, pooled: TermCosts, process: ResidualProcess) -> Floats:
-    """|log measured / predicted| over its standard deviation, each fold by a fit without it (scales kept), (N,)."""
-    folds = min(FOLDS, len(rows))
+def _left_out_scores(rows: PublicRows, pooled: TermCosts, process: ResidualProcess, *, by_family: bool) -> Floats:
+    """|log measured / predicted| over its standard deviation, each fold by a fit without it (scales kept), (N,).
+
+    Folds are of rows, or of whole shape families.
+    """
+    names = [block.family if by_family else str(i) for i, block in enumerate(rows.blocks)]
+    groups, group = np.unique(names, return_inverse=True)
+    folds = min(FOLDS, len(groups))
     if folds < 2:
         return np.array([Z90])
-    fold = np.random.default_rng(0).permutation(len(rows)) % folds
+    fold = (np.random.default_rng(0).permutation(len(groups)) % folds)[group]
     scores = np.zeros(len(rows))
     for number in range(folds):
         out = np.flatnonzero(fold == number)

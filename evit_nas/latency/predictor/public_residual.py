@@ -54,7 +54,13 @@ class ResidualProcess:
     inverse: Floats
     weights: Floats
     kernel: Any
-    factor: float = Z90  # how many of its own standard deviations hold 90 %
+    factor: float = Z90  # how many of its own standard deviations hold 90 %, for blocks of a shape family in the rows
+    new_factor: float = Z90  # and for blocks of another one
+    families: frozenset[str] = frozenset()
+
+    def factors(self, blocks: Sequence[PublicBlock]) -> Floats:
+        """The factor of each block, shape (N,)."""
+        return np.array([self.factor if block.family in self.families else self.new_factor for block in blocks])
 
     def predict(self, blocks: Sequence[PublicBlock]) -> tuple[Floats, Floats]:
         """Mean and standard deviation (noise included) of the log residual, each shape (N,)."""
@@ -77,13 +83,20 @@ def fit_residual(
     return _condition(inputs, residual, kernel)
 
 
-def conformal(process: ResidualProcess, scores: Floats, level: float) -> ResidualProcess:
-    """`process` with the factor that holds `level` of `scores`: |residual| over its standard deviation, of rows left
-    out of every fit. With few rows never less than the normal quantile."""
-    ordered = np.sort(scores)
-    rank = min(len(ordered), int(np.ceil(level * (len(ordered) + 1))))
-    factor = float(ordered[rank - 1])
-    return replace(process, factor=factor if len(ordered) >= MIN_ROWS else max(Z90, factor))
+def conformal(
+    process: ResidualProcess, seen: Floats, unseen: Floats, families: frozenset[str], level: float
+) -> ResidualProcess:
+    """`process` with the factors that hold `level` of the scores: |residual| over its standard deviation, of rows left
+    out of every fit, one by one (`seen`) and by whole shape families (`unseen`)."""
+    factor, new_factor = _quantile(seen, level), _quantile(unseen, level)
+    return replace(process, factor=factor, new_factor=max(factor, new_factor), families=families)
+
+
+def _quantile(scores: Floats, level: float) -> float:
+    """The conformal quantile; with few rows never less than the normal one."""
+    rank = min(len(scores), int(np.ceil(level * (len(scores) + 1))))
+    factor = float(np.sort(scores)[rank - 1])
+    return factor if len(scores) >= MIN_ROWS else max(Z90, factor)
 
 
 def _condition(inputs: Floats, residual: Floats, kernel: Any) -> ResidualProcess:
