@@ -8,6 +8,7 @@ its end and compared with one that was never killed; the profile is continued on
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -83,11 +84,11 @@ def kill_profile(folder: Path, kills: int, moments: random.Random) -> dict[str, 
 
 
 def finished_rows(tables: Path) -> list[str]:
-    """Lines of the table that end in a newline, read as plain text: not by the code under test."""
+    """Signatures of the lines that end in a newline, read as plain CSV: not by the code under test."""
     rows = []
     for path in tables.glob("host-*/*-fp32.csv"):
         lines = path.read_text().split("\n")[1:-1]
-        rows += [line.split('",')[0] for line in lines]
+        rows += [fields[0] for fields in csv.reader(lines)]
     return rows
 
 
