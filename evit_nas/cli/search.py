@@ -88,7 +88,7 @@ def _human(result: SearchResult) -> Iterator[RenderableType]:
     metric = metric_name(result.best[0].metric) if result.best else ""
     rows = [
         (
-            number,
+            best.arch.stem,  # as on the page, which also lists those that missed the budget
             best.resolution,
             f"{best.value:.2f} ({best.low:.2f} to {best.high:.2f})",
             f"{best.latency_ms:.1f} ({best.latency_low_ms:.1f} to {best.latency_high_ms:.1f})",
@@ -96,7 +96,7 @@ def _human(result: SearchResult) -> Iterator[RenderableType]:
             f"{best.params / 1e6:.2f}",
             best.verified,
         )
-        for number, best in enumerate(result.best, start=1)
+        for best in result.best
     ]
     columns = ("#", "input", f"{metric} % (90 %)", "latency ms (90 %)", "MACs G", "params M", "verified")
     yield output.table("", columns, rows, left=2)
