@@ -66,6 +66,11 @@ def save_supernet(path: Path, supernet: Supernet, about: About) -> None:
     write_bytes(path, safetensors_bytes(tensors, entries))
 
 
+def is_supernet(path: Path) -> bool:
+    """Whether the file says that it holds a supernet. Raises CheckpointError where it is no weights file at all."""
+    return _ENTRY in read_raw(path)[1]
+
+
 def load_supernet(path: Path) -> tuple[Supernet, About]:
     """The supernet and what it is for. Raises CheckpointError for any other file, or an altered one."""
     tensors, entries = read_raw(path)

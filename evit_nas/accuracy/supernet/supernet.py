@@ -15,14 +15,14 @@ from torch import nn
 from torch.func import functional_call
 
 from evit_nas.accuracy.supernet.hull import check_head_dim, hulls, zero_at_start
-from evit_nas.accuracy.supernet.slices import check_member, parts, pieces, skeleton, stored_shapes, take, window
+from evit_nas.accuracy.supernet.overlay import overlay
+from evit_nas.accuracy.supernet.slices import check_member, parts, pieces, skeleton, stored_shapes, take
 from evit_nas.accuracy.training.statistics import re_estimate
 from evit_nas.model.efficientvit import EfficientViT, build
 from evit_nas.space.arch import ArchConfig
 from evit_nas.space.space import SearchSpace
 
 Tensors = Mapping[str, torch.Tensor]
-_LAST_NORMS = ("/point_conv/norm/weight", "/proj/norm/weight")  # of residual bodies: at zero the body is the identity
 
 
 class Supernet(nn.Module):
@@ -110,32 +110,12 @@ def member(
     return network
 
 
-@torch.no_grad()
 def warm_start(supernet: Supernet, arch: ArchConfig, state: Tensors) -> None:
     """Copy the weights of a network (official layout) into the slices of the member `arch`.
 
-    What a larger member has beside them adds nothing to the copied channels at first: new input channels and outer
-    taps of the copied filters, and whole new residual bodies, start at zero; new filters keep their random start.
-    BatchNorm statistics are not kept. Raises InputError where `arch` is no member.
+    What a larger member has beside them adds nothing to the copied channels at first (overlay.py). BatchNorm
+    statistics are not kept. Raises InputError where `arch` is no member.
     """
-    stored = supernet.tensors
-    check_member(stored, arch)
-    copied = list(pieces(state, arch))
-    kept = {part.stored for part, _ in copied}
-    for name, tensor in stored.items():
-        if name not in kept and name.endswith(_LAST_NORMS):
-            tensor.zero_()
-    for part, _ in copied:
-        if len(part.shape) > 1:
-            for other in _joined_with(part.stored, stored):
-                stored[other][: part.shape[0]].zero_()
-    for part, value in copied:
-        window(stored[part.stored], part).copy_(value)
-
-
-def _joined_with(name: str, stored: Tensors) -> list[str]:
-    """The stored tensors that make one filter with this one: all branches of a projection, else itself alone."""
-    prefix, found, _ = name.rpartition("/proj/")
-    if not found:
-        return [name]
-    return [other for other in stored if other.startswith(f"{prefix}/proj/") and stored[other].ndim > 1]
+    check_member(supernet.tensors, arch)
+    copied = {part.stored: value for part, value in pieces(state, arch)}
+    overlay(copied, supernet.tensors, source_head_dim=arch.head_dim, target_head_dim=arch.head_dim)
