@@ -28,11 +28,20 @@ def command(
     ] = None,
     resolution: options.ResolutionText = None,
     upsample: options.Upsample = None,
+    scales: Annotated[str, typer.Option(help="Factors of the input size, averaged.", metavar="F,F,..")] = "1",
+    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored image.")] = False,
+    sliding_window: Annotated[
+        bool, typer.Option("--sliding-window", help="Windows of the input size over the image at its own size.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the figure of confusions.", metavar="DIR", show_default=False)
+    ] = None,
     threads: options.Threads = 1,
     json: options.Json = False,
 ) -> None:
     """Score a network or a model file by the official protocol."""
     size = options.parse_resolution(resolution)
+    factors = options.parse_numbers("--scales", scales)
     from evit_nas.workflows.evaluate import evaluate as run
 
     with progress.progress() as shown:
@@ -44,6 +53,10 @@ def command(
             split=split,
             resolution=size,
             upsample=upsample,
+            scales=factors,
+            flip=flip,
+            sliding_window=sliding_window,
+            out=out,
             threads=threads,
             progress=shown,
         )
@@ -54,3 +67,5 @@ def _human(result: EvaluateResult) -> Iterator[RenderableType]:
     yield output.table("", ("class", "IoU %"), output.class_rows(result.per_class))
     where = f"{result.images} {result.split} images of {result.dataset}, input {result.resolution}"
     yield f"mIoU  {result.miou:.2f} on {where}"
+    for file in result.files:
+        yield f"figure {file.absolute()}"

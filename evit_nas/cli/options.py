@@ -81,3 +81,11 @@ def parse_list(option: str, text: str, valid: Iterable[str]) -> tuple[str, ...]:
         if word not in options:
             raise InputError(f"{option} {text!r}: unknown {word!r}; {nearest(word, options)}")
     return words
+
+
+def parse_numbers(option: str, text: str) -> tuple[float, ...]:
+    """The numbers of a comma-separated option. Raises InputError for a word that is none."""
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text!r}: not numbers with commas between, such as 0.75,1,1.25") from None

@@ -27,6 +27,11 @@ def show(result: R, *, as_json: bool, human: Callable[[R], Iterable[RenderableTy
         _write(_render(human(result)))
 
 
+def first_process() -> bool:
+    """Whether this process speaks for all of them; torchrun numbers the processes that it starts."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def note(text: str) -> None:
     """One line for the user beside the result."""
     print(text, file=sys.stderr, flush=True)

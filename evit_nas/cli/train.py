@@ -27,15 +27,22 @@ def command(
         Path | None, typer.Option(help="By default the one that ships for the data set.", metavar="FILE")
     ] = None,
     resolution: options.ResolutionText = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint or supernet to start from, of any shape.", metavar="FILE", show_default=False),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the training; ./reports/train-...", metavar="DIR", show_default=False)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
     seed: options.Seed = 0,
     threads: options.Threads = 1,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Event files in the folder (needs the package tensorboard).")
+    ] = False,
     json: options.Json = False,
 ) -> None:
-    """Train a network from scratch and score it on the validation images."""
+    """Train a network and score it on the validation images. Under torchrun, by several processes."""
     size = options.parse_resolution(resolution)
     from evit_nas.workflows.train import train as run
 
@@ -47,13 +54,16 @@ def command(
             epochs=epochs,
             recipe=recipe,
             resolution=size,
+            init=init,
             out=out,
             resume=resume,
             seed=seed,
             threads=threads,
+            tensorboard=tensorboard,
             progress=shown,
         )
-    output.show(result, as_json=json, human=_human)
+    if output.first_process():
+        output.show(result, as_json=json, human=_human)
 
 
 def _human(result: TrainResult) -> Iterator[RenderableType]:

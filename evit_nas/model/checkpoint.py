@@ -155,11 +155,6 @@ def _body(arch: ArchConfig) -> Any:
     return replace(with_classes(arch, 1), upsample="bilinear", eps=0.0)
 
 
-def state_as_numpy(checkpoint: Checkpoint) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
-    """The tensors as arrays, for the .tflite writer."""
-    return {name: tensor.numpy() for name, tensor in checkpoint.state.items()}
-
-
 def module_state(module: nn.Module) -> dict[str, torch.Tensor]:
     """The tensors of `module` as a checkpoint holds them, detached."""
     return {name: tensor.detach() for name, tensor in module.state_dict().items()}

@@ -15,9 +15,10 @@ from evit_nas.workflows.results import EvaluateResult
 from evit_nas.workflows.step_lock import step_lock
 
 if TYPE_CHECKING:
-    from evit_nas.accuracy.evaluation.protocol import Model
+    from evit_nas.accuracy.evaluation.protocol import Model, Scores
 
 MODEL_FILES = (".tflite", ".onnx")
+ONE_SCALE = (1.0,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +39,22 @@ def evaluate(
     split: str | None = None,
     resolution: Resolution | None = None,
     upsample: str | None = None,
+    scales: tuple[float, ...] = ONE_SCALE,
+    flip: bool = False,
+    sliding_window: bool = False,
+    out: Path | None = None,
     threads: int = 1,
     progress: Progress | None = None,
 ) -> EvaluateResult:
-    """mIoU of a checkpoint (ARCH itself or `weights`), a .tflite or an ONNX file.
+    """mIoU of a checkpoint (ARCH itself or `weights`), a .tflite or an ONNX file, by the official protocol.
 
-    `split` is test where the set has one with labels, else val.
+    `split` is test where the set has one with labels, else val. `scales` (factors of the input size), `flip` and
+    `sliding_window` average several views of each image, which the protocol does not. The confusion of classes is
+    drawn into the folder `out`.
     """
     from evit_nas.accuracy.data.catalogue import open_dataset
     from evit_nas.accuracy.evaluation import protocol
+    from evit_nas.accuracy.evaluation.views import Views, check_views
     from evit_nas.accuracy.training.machine import prepare
 
     data = open_dataset(dataset, root)
@@ -57,6 +65,8 @@ def evaluate(
         subject = _file(Path(arch), weights, resolution, len(data.classes), threads)
     else:
         subject = _network(arch, weights, resolution, upsample)
+    views = Views(scales=scales, flip=flip, sliding=sliding_window)
+    check_views(views, subject.model)
     shown = progress or Silent()
     shown.start(len(examples), f"evaluating {subject.name} on {dataset} {chosen}, images")
     began = time.monotonic()
@@ -65,6 +75,7 @@ def evaluate(
         data,
         chosen,
         subject.resolution,
+        segmented=views,
         hold=step_lock(shown.note),
         advance=shown.advance,
     )
@@ -77,7 +88,15 @@ def evaluate(
         resolution=f"{subject.resolution[0]}x{subject.resolution[1]}",
         confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
         seconds=time.monotonic() - began,
+        files=_figure(scores, out) if out is not None else (),
     )
+
+
+def _figure(scores: Scores, out: Path) -> tuple[Path, ...]:
+    from evit_nas.report.figures import write_figure
+    from evit_nas.report.training_figures import draw_confusion
+
+    return write_figure(draw_confusion(scores.confusion, tuple(scores.per_class)), out, "confusion")
 
 
 def _file(path: Path, weights: Path | None, resolution: Resolution | None, classes: int, threads: int) -> _Subject:

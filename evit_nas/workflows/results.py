@@ -202,6 +202,8 @@ class ProfileResult(Result):
     device: str
     seconds: float
     phone_seconds: float | None = field(default=None, metadata=_OMIT_NONE)  # by the phone's own clock
+    transferred: int | None = field(default=None, metadata=_OMIT_NONE)  # rows carried over from another device
+    transferred_from: str | None = field(default=None, metadata=_OMIT_NONE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -346,7 +348,8 @@ class TrainResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult(Result):
-    """`confusion`: pixels of class row that were given class column, in the order of `per_class`."""
+    """`confusion`: pixels of class row that were given class column, in the order of `per_class`; `files`: its figure,
+    where a folder for it was given."""
 
     miou: float
     per_class: Mapping[str, float | None]
@@ -356,6 +359,7 @@ class EvaluateResult(Result):
     resolution: str
     confusion: tuple[tuple[int, ...], ...]
     seconds: float
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -380,3 +384,12 @@ class SupernetExtractResult(Result):
     checkpoint: Path
     resolution: str
     dataset: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetScoreResult(Result):
+    """`table`: a CSV of members with their mIoU; `scored` of its `members` are new."""
+
+    table: Path
+    scored: int
+    members: int

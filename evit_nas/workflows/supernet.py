@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evit_nas.errors import InputError
-from evit_nas.files import folder, write_text
+from evit_nas.files import write_text
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.space.space import Candidate, SearchSpace, load_space
-from evit_nas.workflows.progress import Progress
+from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import EvaluateResult, SupernetExtractResult, SupernetTrainResult
 from evit_nas.workflows.step_lock import step_lock
 from evit_nas.workflows.supernet_setting import Setting, make_setting, member_network, score_member, score_network
+from evit_nas.workflows.training_folder import (
+    HISTORY,
+    REPORTS,
+    RESULT,
+    STATE,
+    loaders,
+    open_folder,
+    recipe_loss,
+    tell_epoch,
+)
 
 if TYPE_CHECKING:
-    from evit_nas.accuracy.data.dataset import Split
     from evit_nas.accuracy.supernet.supernet import Supernet
-    from evit_nas.accuracy.training.loss import Loss
+    from evit_nas.accuracy.training.processes import Processes
     from evit_nas.accuracy.training.state import EpochRow
 
-REPORTS = "reports"
-SUPERNET, STATE, HISTORY, RESULT = "supernet.safetensors", "state.safetensors", "history.csv", "result.json"
+SUPERNET = "supernet.safetensors"
 
 
 def supernet_train(
@@ -50,17 +58,20 @@ def supernet_train(
     from evit_nas.accuracy.supernet.checkpoint import space_text, with_classes
     from evit_nas.accuracy.supernet.hull import check_head_dim
     from evit_nas.accuracy.supernet.sampling import at_most
+    from evit_nas.accuracy.training.processes import join
 
     found = load_space(space)
     check_head_dim(found)
     if found.spec.task != "seg":
         raise InputError(f"space {found.name}: its networks classify; a supernet is trained for segmentation")
     where = out or Path(REPORTS) / f"supernet-{found.name}-{dataset}-seed{seed}"
-    _check_out(where, resume=resume)
+    open_folder(where, resume=resume)
     setting = make_setting(dataset, root, recipe or dataset, epochs, resolution, seed, threads, progress)
+    group = join(setting.device)
+    setting = setting if group.first else replace(setting, progress=Silent())
     whole = with_classes(found, len(setting.dataset.classes))
     bounded = at_most(whole, setting.recipe.resolution)
-    largest, smallest = _run(setting, bounded, space_text(space), where, init=init, resume=resume)
+    largest, smallest = _run(setting, group, bounded, space_text(space), where, init=init, resume=resume)
     result = SupernetTrainResult(
         checkpoint=where / SUPERNET,
         largest_miou=largest,
@@ -72,7 +83,8 @@ def supernet_train(
         seed=seed,
         history=where / HISTORY,
     )
-    write_text(where / RESULT, json.dumps(result.to_json(), indent=2) + "\n")
+    if group.first:
+        write_text(where / RESULT, json.dumps(result.to_json(), indent=2) + "\n")
     return result
 
 
@@ -139,14 +151,15 @@ def supernet_extract(
     return SupernetExtractResult(checkpoint=out, resolution=f"{size[0]}x{size[1]}", dataset=dataset)
 
 
-def _check_out(out: Path, *, resume: bool) -> None:
-    if (out / STATE).is_file() and not resume:
-        raise InputError(f"{out}: holds a training already; pass --resume to go on with it, or another --out")
-    folder(out)
-
-
 def _run(
-    setting: Setting, space: SearchSpace, text: str, out: Path, *, init: Path | None, resume: bool
+    setting: Setting,
+    group: Processes,
+    space: SearchSpace,
+    text: str,
+    out: Path,
+    *,
+    init: Path | None,
+    resume: bool,
 ) -> tuple[float, float]:
     """Train and save; mIoU of the largest and of the smallest member."""
     from evit_nas.accuracy.data.batches import Batches, Cached
@@ -163,6 +176,9 @@ def _run(
     def scored(supernet: Any, end: Candidate) -> float:
         return score_member(supernet, end, setting, examples)
 
+    def told(history: list[EpochRow]) -> None:
+        tell_epoch(history, recipe.epochs, out, setting.progress, "largest member's val mIoU")
+
     job = engine.Job(
         recipe=recipe,
         batches=Batches(
@@ -171,16 +187,18 @@ def _run(
             batch=recipe.batch,
             augmentation=recipe.augmentation,
             seed=setting.seed,
+            share=group.share(recipe.batch, 1),
         ),
-        loss=_loss(setting, examples),
+        loss=recipe_loss(recipe, examples, len(setting.dataset.classes), setting.device),
         request=_request(setting, text, init),
         state_path=out / STATE,
         validate=lambda supernet: scored(supernet, largest),
         device=setting.device,
-        workers=1 if setting.threads > 1 else 0,
-        hold=step_lock(setting.progress.note),
+        workers=loaders(setting.threads),
+        processes=group,
+        hold=group.together(step_lock(setting.progress.note)),
         on_step=setting.progress.advance,
-        on_epoch=lambda history: _tell(history, out, setting),
+        on_epoch=told if group.first else lambda history: None,
     )
     supernet = Supernet(space)
     if init is not None:
@@ -190,7 +208,8 @@ def _run(
     trained = train_supernet(state, job, sandwich)
     notes = {"dataset": setting.dataset.name, "epochs": str(recipe.epochs), "seed": str(setting.seed)}
     about = About(space_text=text, class_names=setting.dataset.classes, resolution=recipe.resolution, notes=notes)
-    save_supernet(out / SUPERNET, trained, about)
+    if group.first:
+        save_supernet(out / SUPERNET, trained, about)
     return scored(trained, largest), scored(trained, smallest)
 
 
@@ -200,31 +219,11 @@ def _request(setting: Setting, text: str, init: Path | None) -> str:
         "space": text,
         "dataset": setting.dataset.name,
         "images": len(setting.dataset.split("train")),
-        "recipe": asdict(setting.recipe),
+        "recipe": setting.recipe.facts(),
         "seed": setting.seed,
         "init": str(init) if init else None,
     }
     return json.dumps(parts, sort_keys=True)
-
-
-def _loss(setting: Setting, examples: Split) -> Loss:
-    from evit_nas.accuracy.training.loss import class_weights, pixel_loss
-
-    power, weights = setting.recipe.class_weights, None
-    if power:
-        weights = class_weights(examples, len(setting.dataset.classes), power).to(setting.device)
-    return pixel_loss(weights, setting.recipe.label_smoothing)
-
-
-def _tell(history: list[EpochRow], out: Path, setting: Setting) -> None:
-    row = history[-1]
-    scored = "" if row.miou is None else f", largest member's val mIoU {row.miou:.2f}"
-    setting.progress.note(
-        f"epoch {row.epoch}/{setting.recipe.epochs}: loss {row.loss:.4f}{scored}, {row.seconds:.0f} s"
-    )
-    lines = [",".join(asdict(row))]
-    lines += [",".join("" if value is None else f"{value:.6g}" for value in asdict(r).values()) for r in history]
-    write_text(out / HISTORY, "\n".join(lines) + "\n")
 
 
 def _warm_start(supernet: Supernet, init: Path) -> None:

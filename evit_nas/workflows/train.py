@@ -1,30 +1,40 @@
-"""`evit-nas train`: one network on one data set, from scratch."""
+"""`evit-nas train`: one network on one data set, from scratch or from other weights."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evit_nas.errors import InputError
-from evit_nas.files import folder, write_text
+from evit_nas.files import write_text
 from evit_nas.space.arch import ArchConfig, Resolution, SegHead, check_resolution
 from evit_nas.space.yaml_io import arch_to_yaml
 from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import TrainResult
 from evit_nas.workflows.step_lock import step_lock
+from evit_nas.workflows.train_init import digest, start_from
+from evit_nas.workflows.training_folder import HISTORY, REPORTS, RESULT, loaders, open_folder, recipe_loss, tell_epoch
+from evit_nas.workflows.training_folder import STATE as STATE
 
 if TYPE_CHECKING:
-    from evit_nas.accuracy.data.dataset import Dataset
+    import torch
+
+    from evit_nas.accuracy.data.batches import Batches
+    from evit_nas.accuracy.data.dataset import Dataset, Split
+    from evit_nas.accuracy.evaluation.board import Board
     from evit_nas.accuracy.evaluation.protocol import Scores
     from evit_nas.accuracy.training.engine import Job
+    from evit_nas.accuracy.training.loss import Loss
+    from evit_nas.accuracy.training.processes import Processes
     from evit_nas.accuracy.training.recipe import Recipe
-    from evit_nas.accuracy.training.state import EpochRow
+    from evit_nas.accuracy.training.state import EpochRow, State
 
-REPORTS = "reports"
-NETWORK, STATE, HISTORY, RESULT = "network.safetensors", "state.safetensors", "history.csv", "result.json"
+NETWORK = "network.safetensors"
+BOARD = "tensorboard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +45,11 @@ class _Plan:
     arch: ArchConfig
     dataset: Dataset
     recipe: Recipe
+    init: Path | None
     seed: int
     threads: int
+    device: torch.device
+    processes: Processes
     out: Path
     progress: Progress
 
@@ -47,10 +60,10 @@ class _Plan:
             "architecture": arch_to_yaml(self.arch),
             "dataset": self.dataset.name,
             "images": len(self.dataset.split("train")),
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.facts(),
             "seed": self.seed,
         }
-        return json.dumps(parts, sort_keys=True)
+        return json.dumps(parts | ({"init": digest(self.init)} if self.init else {}), sort_keys=True)
 
 
 def train(
@@ -61,124 +74,149 @@ def train(
     epochs: int | None = None,
     recipe: str | Path | None = None,
     resolution: Resolution | None = None,
+    init: Path | None = None,
     out: Path | None = None,
     resume: bool = False,
     seed: int = 0,
     threads: int = 1,
+    tensorboard: bool = False,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train and score on val. Each epoch is kept: with `resume` a training goes on where it was interrupted.
 
     `recipe` is the one that ships for the data set unless given. The input is `resolution`, else the architecture
-    file's own, else the recipe's. Raises InputError, with the last epoch kept, where the loss is no longer finite.
+    file's own, else the recipe's. `init` is a checkpoint or a supernet to start from, of whatever shape. Under torchrun
+    each process takes its part of every batch. Raises InputError, with the last epoch kept, where the loss is no longer
+    finite.
     """
     from evit_nas.accuracy.data.catalogue import open_dataset
+    from evit_nas.accuracy.training import processes
+    from evit_nas.accuracy.training.machine import prepare
     from evit_nas.accuracy.training.recipe import load_recipe
 
     found = resolve_arch(arch)
     if found.checkpoint is not None or not isinstance(found.arch.head, SegHead):
-        raise InputError(f"{found.name}: training starts from a segmentation architecture: a name or a YAML file")
+        raise InputError(
+            f"{found.name}: training starts from a segmentation architecture, a name or a YAML file; "
+            "give weights to start from as --init FILE"
+        )
     data = open_dataset(dataset, root)
     size = resolution or found.resolution
+    loaded = load_recipe(recipe or dataset, epochs=epochs, resolution=check_resolution(size) if size else None)
+    where = open_folder(out or Path(REPORTS) / f"train-{found.name}-{dataset}-seed{seed}", resume=resume)
+    device = prepare(seed, threads)
+    group = processes.join(device)
     plan = _Plan(
         name=found.name,
         arch=replace(found.arch, head=replace(found.arch.head, classes=len(data.classes))),
         dataset=data,
-        recipe=load_recipe(recipe or dataset, epochs=epochs, resolution=check_resolution(size) if size else None),
+        recipe=loaded,
+        init=init,
         seed=seed,
         threads=threads,
-        out=out or Path(REPORTS) / f"train-{found.name}-{dataset}-seed{seed}",
-        progress=progress or Silent(),
+        device=device,
+        processes=group,
+        out=where,
+        progress=progress if progress is not None and group.first else Silent(),
     )
-    _check_out(plan.out, resume=resume)
-    scores = _run(plan, resume=resume)
-    result = TrainResult(
-        checkpoint=plan.out / NETWORK,
-        miou=scores.miou,
-        per_class=scores.per_class,
-        dataset=dataset,
-        resolution="x".join(str(side) for side in plan.recipe.resolution),
-        epochs=plan.recipe.epochs,
-        seed=seed,
-        history=plan.out / HISTORY,
-    )
-    write_text(plan.out / RESULT, json.dumps(result.to_json(), indent=2) + "\n")
-    return result
+    with _board(plan, wanted=tensorboard) as board:
+        scores = _run(plan, resume=resume, board=board)
+    return _result(plan, scores)
 
 
-def _check_out(out: Path, *, resume: bool) -> None:
-    stored = (out / STATE).is_file()
-    if stored and not resume:
-        raise InputError(f"{out}: holds a training already; pass --resume to go on with it, or another --out")
-    folder(out)
+def _board(plan: _Plan, *, wanted: bool) -> AbstractContextManager[Board | None]:
+    if not wanted or not plan.processes.first:
+        return nullcontext()
+    from evit_nas.accuracy.evaluation.board import Board
+
+    return closing(Board(plan.out / BOARD, plan.dataset, plan.recipe.resolution))
 
 
-def _run(plan: _Plan, *, resume: bool) -> Scores:
-    from evit_nas.accuracy.data.batches import Batches, Cached
+def _run(plan: _Plan, *, resume: bool, board: Board | None) -> Scores:
+    from evit_nas.accuracy.data.batches import Cached
     from evit_nas.accuracy.evaluation.models import TorchModel
     from evit_nas.accuracy.evaluation.protocol import evaluate
     from evit_nas.accuracy.training import engine
-    from evit_nas.accuracy.training.machine import prepare
-    from evit_nas.model.efficientvit import build
 
-    device = prepare(plan.seed, plan.threads)
     examples = Cached(plan.dataset.split("train"))
-    recipe, hold = plan.recipe, step_lock(plan.progress.note)
+    hold = plan.processes.together(step_lock(plan.progress.note))
 
     def scored(network: Any) -> Scores:
-        return evaluate(TorchModel(network=network), plan.dataset, "val", recipe.resolution, hold=hold)
+        model = TorchModel(network=network)
+        if board is not None:
+            board.predictions(model)
+        return evaluate(model, plan.dataset, "val", plan.recipe.resolution, hold=hold)
 
-    batches = Batches(
-        split=examples, size=recipe.resolution, batch=recipe.batch, augmentation=recipe.augmentation, seed=plan.seed
-    )
     job = engine.Job(
-        recipe=recipe,
-        batches=batches,
-        loss=_loss(plan, examples, device),
+        recipe=plan.recipe,
+        batches=_batches(plan, examples),
+        loss=_loss(plan, examples),
         request=plan.request,
         state_path=plan.out / STATE,
         validate=lambda network: scored(network).miou,
-        device=device,
-        workers=_workers(plan.threads),
+        device=plan.device,
+        workers=loaders(plan.threads),
+        processes=plan.processes,
         hold=hold,
         on_step=plan.progress.advance,
-        on_epoch=lambda history: _tell(plan, history),
+        on_epoch=lambda history: _tell(plan, history, board),
     )
-    network = build(plan.arch)
-    state = engine.resume(network, job) if resume and job.state_path.is_file() else engine.start(network, job)
+    state = _state(plan, job, resume=resume)
     plan.progress.start(job.total - state.step, f"training {plan.name} on {plan.dataset.name}, steps")
     trained = engine.train(state, job)
     scores = scored(trained)
-    _save(plan, job, trained, scores)
+    if plan.processes.first:
+        _save(plan, job, trained, scores, state.history)
     return scores
 
 
-def _workers(threads: int) -> int:
-    """One loader beside several compute threads; with a single thread the loader would only take turns with it."""
-    return 1 if threads > 1 else 0
+def _batches(plan: _Plan, examples: Split) -> Batches:
+    from evit_nas.accuracy.data.batches import Batches
+
+    recipe = plan.recipe
+    return Batches(
+        split=examples,
+        size=recipe.resolution,
+        batch=recipe.batch,
+        augmentation=recipe.augmentation,
+        seed=plan.seed,
+        share=plan.processes.share(recipe.batch, recipe.accumulate),
+    )
 
 
-def _loss(plan: _Plan, examples: Any, device: Any) -> Any:
-    from evit_nas.accuracy.training.loss import class_weights, pixel_loss
+def _loss(plan: _Plan, examples: Split) -> Loss:
+    from evit_nas.accuracy.training.auxiliary import auxiliary_loss
 
-    power, weights = plan.recipe.class_weights, None
-    if power:
-        weights = class_weights(examples, len(plan.dataset.classes), power).to(device)
-    return pixel_loss(weights, plan.recipe.label_smoothing)
+    loss = recipe_loss(plan.recipe, examples, len(plan.dataset.classes), plan.device)
+    return auxiliary_loss(loss, plan.recipe.auxiliary) if plan.recipe.auxiliary else loss
 
 
-def _tell(plan: _Plan, history: list[EpochRow]) -> None:
-    row = history[-1]
-    scored = "" if row.miou is None else f", val mIoU {row.miou:.2f}"
-    plan.progress.note(f"epoch {row.epoch}/{plan.recipe.epochs}: loss {row.loss:.4f}{scored}, {row.seconds:.0f} s")
-    lines = [",".join(asdict(row))]
-    lines += [",".join("" if value is None else f"{value:.6g}" for value in asdict(r).values()) for r in history]
-    write_text(plan.out / HISTORY, "\n".join(lines) + "\n")
+def _state(plan: _Plan, job: Job, *, resume: bool) -> State:
+    """Where the training begins: as it was stored, or a fresh network, or one with the weights of `init`."""
+    from evit_nas.accuracy.training import engine
+    from evit_nas.accuracy.training.auxiliary import WithAuxiliary
+    from evit_nas.model.efficientvit import build
+
+    goes_on = resume and job.state_path.is_file()
+    network = build(plan.arch)
+    if plan.init is not None and not goes_on:
+        start_from(plan.init, network, plan.out if plan.processes.first else None, plan.progress.note)
+    whole = WithAuxiliary(network) if plan.recipe.auxiliary else network
+    return engine.resume(whole, job) if goes_on else engine.start(whole, job)
 
 
-def _save(plan: _Plan, job: Job, network: Any, scores: Scores) -> None:
+def _tell(plan: _Plan, history: list[EpochRow], board: Board | None) -> None:
+    if plan.processes.first:
+        tell_epoch(history, plan.recipe.epochs, plan.out, plan.progress, "val mIoU")
+    if board is not None:
+        board.epoch(history[-1])
+
+
+def _save(plan: _Plan, job: Job, network: torch.nn.Module, scores: Scores, history: list[EpochRow]) -> None:
     from evit_nas.model.checkpoint import save_checkpoint
     from evit_nas.model.description import Description
+    from evit_nas.report.figures import write_figure
+    from evit_nas.report.training_figures import draw_curves
 
     notes = {
         "dataset": plan.dataset.name,
@@ -191,3 +229,22 @@ def _save(plan: _Plan, job: Job, network: Any, scores: Scores) -> None:
         arch=plan.arch, resolution=plan.recipe.resolution, class_names=plan.dataset.classes, notes=notes
     )
     save_checkpoint(plan.out / NETWORK, network, description)
+    scored = [(row.epoch, row.miou) for row in history if row.miou is not None]
+    figure = draw_curves([row.loss for row in history], [*scored, (plan.recipe.epochs, scores.miou)])
+    write_figure(figure, plan.out, "curves")
+
+
+def _result(plan: _Plan, scores: Scores) -> TrainResult:
+    result = TrainResult(
+        checkpoint=plan.out / NETWORK,
+        miou=scores.miou,
+        per_class=scores.per_class,
+        dataset=plan.dataset.name,
+        resolution="x".join(str(side) for side in plan.recipe.resolution),
+        epochs=plan.recipe.epochs,
+        seed=plan.seed,
+        history=plan.out / HISTORY,
+    )
+    if plan.processes.first:
+        write_text(plan.out / RESULT, json.dumps(result.to_json(), indent=2) + "\n")
+    return result

@@ -22,7 +22,6 @@ from evit_nas.model.checkpoint import (
     load_weights,
     read_checkpoint,
     save_checkpoint,
-    state_as_numpy,
     with_classes,
 )
 from evit_nas.model.description import Description, Normalisation
@@ -115,8 +114,8 @@ def test_the_default_form_has_no_pickle_in_it(tmp_path: Path) -> None:
 def test_half_precision_weights_become_float32(tmp_path: Path) -> None:
     state = {name: t.half() if t.is_floating_point() else t for name, t in network(small_arch()).state_dict().items()}
     torch.save(state, tmp_path / "w.pt")
-    arrays = state_as_numpy(read_checkpoint(tmp_path / "w.pt"))
-    assert {a.dtype.name for a in arrays.values()} == {"float32", "int64"}
+    tensors = read_checkpoint(tmp_path / "w.pt").state
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32, torch.int64}
 
 
 def test_every_misfit_is_named_in_one_line(tmp_path: Path) -> None:

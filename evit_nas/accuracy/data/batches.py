@@ -22,6 +22,7 @@ from evit_nas.errors import InputError
 from evit_nas.space.arch import Resolution
 
 CACHE_BYTES = 4 << 30  # of decoded examples; larger data sets are decoded again each time
+WHOLE = (0, 1)
 _AHEAD = 2  # batches that workers prepare before they are asked for
 _ORDER, _VIEW = 0, 1  # streams of random numbers under one seed
 
@@ -66,7 +67,8 @@ class Cached:
 class Batches:
     """All batches of a training. Each epoch shows every example once, in an order of its own; the rest is left out.
 
-    Raises InputError where the split is smaller than a batch.
+    `share` (number, count): only that one of equal parts of each batch. Raises InputError where the split is smaller
+    than a batch.
     """
 
     split: Split
@@ -74,6 +76,7 @@ class Batches:
     batch: int
     augmentation: Augmentation
     seed: int
+    share: tuple[int, int] = WHOLE
 
     def __post_init__(self) -> None:
         if len(self.split) < self.batch:
@@ -86,7 +89,10 @@ class Batches:
     def at(self, step: int) -> Batch:
         """The batch of step 0, 1, 2, ...: the same for the same seed, whatever was asked for before."""
         epoch, number = divmod(step, self.per_epoch)
-        chosen = _order(self.seed, epoch, len(self.split))[number * self.batch : (number + 1) * self.batch]
+        part, parts = self.share
+        size = self.batch // parts
+        first = number * self.batch + part * size
+        chosen = _order(self.seed, epoch, len(self.split))[first : first + size]
         images, labels, names = [], [], []
         for index in chosen.tolist():
             example = self.split.read(index)

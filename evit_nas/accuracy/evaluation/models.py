@@ -20,7 +20,6 @@ from evit_nas.space.arch import ArchConfig, Resolution, SegHead, Upsample, check
 from evit_nas.tflite.reader import read
 from evit_nas.tflite.runtime import open_session
 
-FILE_SUFFIXES = (".tflite", ".onnx")
 Array = NDArray[Any]
 
 

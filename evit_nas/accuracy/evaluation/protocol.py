@@ -45,6 +45,9 @@ class Model(Protocol):
         ...
 
 
+Segmented = Callable[[Model, torch.Tensor, Resolution, Resolution], torch.Tensor]  # see `segment`
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """Percent. `per_class` holds None for a class neither labelled nor predicted; `confusion` [K, K] in pixels."""
@@ -61,10 +64,13 @@ def evaluate(
     split: str,
     resolution: Resolution,
     *,
+    segmented: Segmented | None = None,
     hold: Callable[[], AbstractContextManager[None]] = nullcontext,
     advance: Callable[[], None] = lambda: None,
 ) -> Scores:
     """Scores of `model` on a split. `hold` is entered for each image alone, `advance` called after it.
+
+    `segmented` gives the class ids of an image instead of `segment`, the single view of the protocol.
 
     Raises InputError where model and data set have different numbers of classes.
     """
@@ -79,7 +85,7 @@ def evaluate(
         height, width = example.label.shape
         with hold():
             size = model.fixed or dataset.input_size((height, width), resolution)
-            predicted = segment(model, example.image, size, (height, width))
+            predicted = (segmented or segment)(model, example.image, size, (height, width))
             confusion.add(example.label.numpy(), predicted.numpy())
         advance()
     per_class = (None if np.isnan(value) else float(value) for value in confusion.iou())

@@ -6,17 +6,19 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from evit_nas.accuracy.data.batches import Batch, Batches, loading, normalise
+from evit_nas.accuracy.data.batches import WHOLE, Batch, Batches, loading, normalise
+from evit_nas.accuracy.training.auxiliary import bare
 from evit_nas.accuracy.training.average import Average
 from evit_nas.accuracy.training.loss import Loss
 from evit_nas.accuracy.training.optimiser import adamw, set_learning_rate
+from evit_nas.accuracy.training.processes import ALONE, Hold, Processes
 from evit_nas.accuracy.training.recipe import Recipe
 from evit_nas.accuracy.training.schedule import average_decay, learning_rate
 from evit_nas.accuracy.training.state import EpochRow, State, restore_state, save_state
@@ -24,7 +26,6 @@ from evit_nas.accuracy.training.statistics import re_estimate
 from evit_nas.errors import InputError
 from evit_nas.model.description import Normalisation
 
-Hold = Callable[[], AbstractContextManager[None]]
 _NAMES_SHOWN = 4
 
 
@@ -34,6 +35,7 @@ class Job:
 
     `validate` gives the score (mIoU in percent) of a network in evaluation mode. `hold` is entered for each step alone
     and given up between steps. `on_step` is called after each step, `on_epoch` after each epoch with the history.
+    With several `processes`, `batches` are this one's parts, and the first one alone writes.
     """
 
     recipe: Recipe
@@ -45,6 +47,7 @@ class Job:
     normalisation: Normalisation = field(default_factory=Normalisation)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     workers: int = 0
+    processes: Processes = ALONE
     hold: Hold = nullcontext
     on_step: Callable[[], None] = lambda: None
     on_epoch: Callable[[list[EpochRow]], None] = lambda history: None
@@ -59,10 +62,14 @@ class Job:
         return self.recipe.epochs * self.per_epoch
 
 
+Update = Callable[[State, Job, Batch], float]  # one step of training; its loss
+
+
 def start(network: nn.Module, job: Job) -> State:
     """The state at step 0. `network` moves to the job's device."""
+    recipe, network = job.recipe, job.processes.joined(network, job.device)
     network.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = adamw(network, job.recipe.learning_rate, job.recipe.weight_decay)
+    optimiser = adamw(network, recipe.learning_rate, recipe.weight_decay, recipe.layer_decay)
     return State(network=network, average=Average(network), optimiser=optimiser)
 
 
@@ -78,9 +85,15 @@ def train(state: State, job: Job) -> nn.Module:
 
     Raises InputError where the loss is not finite: the state on disk is that of the last whole epoch.
     """
+    run_epochs(state, job, update)
+    return _finished(state, job)
+
+
+def run_epochs(state: State, job: Job, update: Update) -> None:
+    """All epochs that are left, each kept on disk. `update` is what a step does."""
     for epoch in range(state.step // job.per_epoch, job.recipe.epochs):
         began = time.monotonic()
-        loss = _epoch(state, job, epoch)
+        loss = _epoch(state, job, update, epoch)
         row = EpochRow(
             epoch=epoch + 1,
             step=state.step,
@@ -92,19 +105,19 @@ def train(state: State, job: Job) -> nn.Module:
         if not last and (epoch + 1) % job.recipe.evaluate_every == 0:
             row = replace(row, miou=job.validate(averaged(state).eval()))
         state.history.append(row)
-        save_state(job.state_path, state, job.request)
+        if job.processes.first:
+            save_state(job.state_path, state, job.request)
         job.on_epoch(state.history)
-    return _finished(state, job)
 
 
 def averaged(state: State) -> nn.Module:
     """A copy of the network with the averaged weights."""
     network = copy.deepcopy(state.network)
     network.load_state_dict(state.average.state)
-    return network
+    return bare(network)
 
 
-def _epoch(state: State, job: Job, epoch: int) -> float:
+def _epoch(state: State, job: Job, update: Update, epoch: int) -> float:
     """All steps of one epoch that are left; the mean of their losses."""
     losses = []
     state.network.train()
@@ -119,16 +132,29 @@ def _epoch(state: State, job: Job, epoch: int) -> float:
 def update(state: State, job: Job, batch: Batch) -> float:
     """One update of weights and average. Returns the loss."""
     recipe, network = job.recipe, state.network
-    set_learning_rate(state.optimiser, learning_rate(state.step, job.total, recipe.learning_rate, recipe.warmup))
+    set_rate(state, job)
     state.optimiser.zero_grad()
     loss = sum(add_gradient(network, job, *part) for part in _parts(batch, recipe.accumulate)) / recipe.accumulate
+    loss = job.processes.mean(loss, job.device)
+    job.processes.mean_gradients(network)
     norm = float(nn.utils.clip_grad_norm_(network.parameters(), recipe.clip))
     if not math.isfinite(loss) or not math.isfinite(norm):
-        raise _diverged(state, job, batch, loss)
-    state.optimiser.step()
-    state.average.update(network, average_decay(state.step, job.total, recipe.ema))
-    state.step += 1
+        raise diverged(state, job, batch, f"loss {loss:g} or its gradient is not finite")
+    finish_step(state, job)
     return loss
+
+
+def set_rate(state: State, job: Job) -> None:
+    """The learning rate of the step that comes."""
+    recipe = job.recipe
+    set_learning_rate(state.optimiser, learning_rate(state.step, job.total, recipe.learning_rate, recipe.warmup))
+
+
+def finish_step(state: State, job: Job) -> None:
+    """Change weights and average by the gradients at hand, and count the step."""
+    state.optimiser.step()
+    state.average.update(state.network, average_decay(state.step, job.total, job.recipe.ema))
+    state.step += 1
 
 
 def _parts(batch: Batch, count: int) -> zip[tuple[torch.Tensor, torch.Tensor]]:
@@ -150,12 +176,13 @@ def network_input(images: torch.Tensor, job: Job) -> torch.Tensor:
     return normalise(moved, job.normalisation.mean, job.normalisation.std)
 
 
-def _diverged(state: State, job: Job, batch: Batch, loss: float) -> InputError:
+def diverged(state: State, job: Job, batch: Batch, what: str) -> InputError:
+    """The error of a step whose result cannot be used; `what` says why."""
     names = ", ".join(batch.names[:_NAMES_SHOWN]) + (", ..." if len(batch.names) > _NAMES_SHOWN else "")
     kept = f"{job.state_path} holds the last whole epoch" if job.state_path.is_file() else "nothing was stored yet"
     return InputError(
-        f"training stopped at step {state.step + 1} of {job.total}: loss {loss:g} or its gradient is not finite; "
-        f"images {names}; {kept}; lower learning_rate or clip"
+        f"training stopped at step {state.step + 1} of {job.total}: {what}; images {names}; {kept}; "
+        "lower learning_rate or clip"
     )
 
 
@@ -169,4 +196,5 @@ def _finished(state: State, job: Job) -> nn.Module:
 
 def _norm_images(job: Job, count: int) -> Iterator[torch.Tensor]:
     """Views that training would have shown next."""
-    return (network_input(job.batches.at(job.total + number).images, job) for number in range(count))
+    whole = replace(job.batches, share=WHOLE)
+    return (network_input(whole.at(job.total + number).images, job) for number in range(count))

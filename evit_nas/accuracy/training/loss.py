@@ -6,6 +6,7 @@ Shapes: logits [B, K, h, w], labels uint8 [B, H, W] with class ids and IGNORE; K
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from evit_nas.accuracy.data.dataset import IGNORE, Split
 from evit_nas.accuracy.data.labels import counts
 from evit_nas.errors import InputError
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Loss = Callable[[Any, torch.Tensor], torch.Tensor]  # of what a network gives, and labels
 
 
 def pixel_loss(weights: torch.Tensor | None = None, label_smoothing: float = 0.0) -> Loss:

@@ -5,9 +5,10 @@ Warm-up and the moving average are shares of all steps, so that a short training
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from evit_nas.accuracy.data.augment import Augmentation
 from evit_nas.errors import InputError
@@ -16,9 +17,10 @@ from evit_nas.space.document import parse_document, read_text
 from evit_nas.space.node import Node
 
 RECIPE_SCHEMA = "evit-nas/recipe-1"
+_LATER = {"layer_decay": 1.0, "auxiliary": 0.0}
 _OPTIONAL = (
     "batch", "accumulate", "learning_rate", "weight_decay", "warmup", "ema", "clip", "class_weights",
-    "label_smoothing", "norm_images", "evaluate_every", "augmentation",
+    "label_smoothing", "norm_images", "evaluate_every", "augmentation", "layer_decay", "auxiliary",
 )  # fmt: skip
 
 
@@ -30,6 +32,8 @@ class Recipe:
     the linear warm-up and the horizon of the moving average of the weights (0: none). `clip` bounds the norm of the
     gradient. `class_weights` is the exponent of median / frequency (0: all equal). `norm_images` re-estimate the
     BatchNorm statistics at the end. The validation score is taken every `evaluate_every` epochs and at the end.
+    Each stage below the head learns at `layer_decay` times the rate of the one above. `auxiliary` is the weight of the
+    loss of a second classifier on stage 3 (0: none).
     """
 
     resolution: Resolution
@@ -46,6 +50,14 @@ class Recipe:
     norm_images: int = 256
     evaluate_every: int = 10
     augmentation: Augmentation = field(default_factory=Augmentation)
+    layer_decay: float = 1.0
+    auxiliary: float = 0.0
+
+    def facts(self) -> dict[str, Any]:
+        """All values, to tell trainings apart. Keys that recipes had not from the first are left out at their default,
+        so that a training begun before them can be resumed."""
+        values = asdict(self)
+        return {key: value for key, value in values.items() if _LATER.get(key) != value}
 
 
 def recipe_from_yaml(text: str, source: str) -> Recipe:
@@ -70,6 +82,8 @@ def recipe_from_yaml(text: str, source: str) -> Recipe:
         norm_images=fields.read("norm_images", lambda node: node.integer(0, 100_000), default.norm_images),
         evaluate_every=fields.read("evaluate_every", lambda node: node.integer(1, 10_000), default.evaluate_every),
         augmentation=fields.read("augmentation", _read_augmentation, default.augmentation),
+        layer_decay=fields.read("layer_decay", lambda node: node.number(0, 1), default.layer_decay),
+        auxiliary=fields.read("auxiliary", lambda node: from_zero(node, 1), default.auxiliary),
     )
     if recipe.batch % recipe.accumulate:
         raise root.error(f"a batch of {recipe.batch} cannot be cut in {recipe.accumulate} equal parts")

@@ -19,7 +19,7 @@ def re_estimate(
 
     Weights stay; the network is left in evaluation mode. `hold` is entered for each batch alone.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

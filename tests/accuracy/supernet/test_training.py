@@ -91,11 +91,13 @@ def test_a_loss_that_is_not_finite_stops_the_training(tiny: SearchSpace, tmp_pat
     with torch.no_grad():
         next(iter(broken.tensors.values())).fill_(math.nan)
     ours = job(tmp_path)
-    with pytest.raises(InputError, match=r"stopped at step 1 of 4: .* nothing was stored yet; lower learning_rate"):
+    with pytest.raises(
+        InputError, match=r"stopped at step 1 of 4: .* images noise \d, .* nothing was stored yet; lower learning_rate"
+    ):
         train_supernet(engine.start(broken, ours), ours, Sandwich(tiny, 0))
 
 
 def test_a_batch_in_parts_is_refused(tiny: SearchSpace, tmp_path: Path) -> None:
     parted = job(tmp_path, replace(RECIPE, accumulate=2))
-    with pytest.raises(InputError, match="accumulate 2: a supernet step takes its batch whole"):
+    with pytest.raises(InputError, match="accumulate 2, auxiliary 0: a supernet step takes its batch whole"):
         train_supernet(engine.start(fresh(tiny), parted), parted, Sandwich(tiny, 0))
