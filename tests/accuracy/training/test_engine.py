@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from evit_nas.accuracy.training import engine
+from evit_nas.accuracy.training.auxiliary import WithAuxiliary, auxiliary_loss
 from evit_nas.accuracy.training.loss import pixel_loss
 from evit_nas.accuracy.training.recipe import Recipe
 from evit_nas.errors import InputError
@@ -93,6 +95,39 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_epoch(tiny, job) -> 
     with pytest.raises(InputError, match=r"step 7 of 12: loss nan .* images scene \d+, .* holds the last whole epoch"):
         engine.train(engine.start(tiny(), work), work)
     assert engine.resume(tiny(), work).step == 4
+
+
+def test_a_full_disk_stops_and_keeps_the_last_epoch(tiny, job, monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs = []
+
+    def full(handle: int) -> None:
+        epochs.append(1)
+        if len(epochs) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    work = job()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"state\.safetensors: cannot be written \(No space left on device\); free"):
+        engine.train(engine.start(tiny(), work), work)
+    assert engine.resume(tiny(), work).step == 4
+    assert [path.name for path in work.state_path.parent.iterdir()] == ["state.safetensors"]
+
+
+def test_an_auxiliary_head_trains_resumes_and_is_left_out_of_the_result(tiny, job) -> None:
+    recipe = Recipe(resolution=(32, 64), epochs=2, batch=4, norm_images=4, evaluate_every=1, auxiliary=0.4)
+    scored = []
+    options = {
+        "recipe": recipe,
+        "loss": auxiliary_loss(pixel_loss(), 0.4),
+        "validate": lambda n: scored.append(n) or 1.0,
+    }
+    whole = job(**options)
+    result = engine.train(engine.start(WithAuxiliary(tiny()), whole), whole)
+    assert result.state_dict().keys() == tiny().state_dict().keys()
+    assert [type(network) for network in scored] == [type(tiny())]
+    again = engine.resume(WithAuxiliary(tiny()), whole)
+    assert again.step == 8
+    assert_equal(engine.train(again, whole), result)
 
 
 def test_accumulation_gives_the_gradient_of_the_whole_batch(tiny, job) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
+from evit_nas.accuracy.training.auxiliary import WithAuxiliary, auxiliary_loss, bare
 from evit_nas.accuracy.training.average import Average
-from evit_nas.accuracy.training.optimiser import adamw, moments, set_learning_rate, set_moments
+from evit_nas.accuracy.training.loss import pixel_loss
+from evit_nas.accuracy.training.optimiser import adamw, moments, set_learning_rate, set_moments, stages_below_head
 from evit_nas.accuracy.training.statistics import re_estimate
 
 
@@ -18,6 +21,38 @@ def test_norms_and_biases_do_not_decay(tiny) -> None:
     assert all(names[id(p)].endswith(".weight") and ".norm." not in names[id(p)] for p in decayed["params"])
     assert all(names[id(p)].endswith(".bias") or ".norm." in names[id(p)] for p in spared["params"])
     assert len(decayed["params"]) + len(spared["params"]) == len(names)
+
+
+def test_each_stage_learns_more_slowly_than_the_one_above(tiny) -> None:
+    network = tiny()
+    optimiser = adamw(network, 0.1, 0.05, layer_decay=0.5)
+    set_learning_rate(optimiser, 0.2)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert len(rates) == sum(1 for _ in network.parameters())
+    for name, parameter in network.named_parameters():
+        place = name.split(".")
+        stages = {"head": 0, "input_stem": 5, "stages": 4}[place[0] if place[0] == "head" else place[1]]
+        stages -= int(place[2]) if place[1] == "stages" else 0
+        assert rates[id(parameter)] == 0.2 * 0.5**stages
+    assert optimiser.param_groups[0]["lr"] == 0.2  # what the history tells
+    assert stages_below_head("stored.backbone/stages/3/op_list/0/main/point_conv/conv/weight") == 1
+    assert stages_below_head("network.backbone.input_stem.op_list.0.conv.weight") == 5
+
+
+def test_a_second_classifier_adds_to_the_loss_and_teaches_the_backbone(tiny) -> None:
+    network = tiny()
+    both = WithAuxiliary(network)
+    assert bare(both) is network
+    assert bare(network) is network
+    outputs = both(torch.randn(2, 3, 64, 64))
+    assert [tuple(logits.shape[1:]) for logits in outputs] == [(7, 8, 8), (7, 4, 4)]
+    labels = torch.randint(0, 7, (2, 64, 64)).to(torch.uint8)
+    loss = auxiliary_loss(pixel_loss(), 0.4)(outputs, labels)
+    main, second = (pixel_loss()(logits, labels) for logits in outputs)
+    assert loss.item() == pytest.approx(main.item() + 0.4 * second.item())
+    second.backward()
+    assert network.backbone.stages[2].op_list[0].main.point_conv.conv.weight.grad.abs().sum() > 0
+    assert network.head.input_ops[0].op_list[0].conv.weight.grad is None
 
 
 def test_moments_survive_the_way_through_plain_tensors() -> None:

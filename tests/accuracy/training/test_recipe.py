@@ -22,6 +22,14 @@ def test_zero_switches_off() -> None:
     assert recipe.augmentation.scale_max == 2.0
 
 
+def test_later_keys_do_not_make_an_old_training_another_one() -> None:
+    recipe = recipe_from_yaml(HEAD, "r.yaml")
+    assert "layer_decay" not in recipe.facts()
+    assert recipe.facts()["augmentation"] == {"scale_min": 0.5, "scale_max": 2.0, "flip": True, "colour": 0.2}
+    later = recipe_from_yaml(HEAD + "layer_decay: 0.8\nauxiliary: 0.4\n", "r.yaml")
+    assert later.facts() == recipe.facts() | {"layer_decay": 0.8, "auxiliary": 0.4}
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -34,6 +42,7 @@ def test_zero_switches_off() -> None:
         ("augmentation: {scale_min: 3}", "scale_min 3 is above scale_max 2"),
         ("augmentation: {rotate: 3}", "augmentation.rotate: unknown key"),
         ("epochs: 3", "given twice"),
+        ("layer_decay: 1.5", "layer_decay: 1.5 is not a number above 0"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(line: str, message: str) -> None:
