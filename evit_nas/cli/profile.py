@@ -23,7 +23,13 @@ def command(
     device: options.Device,
     space: Annotated[str, typer.Option(help="Space whose kernels are timed.", metavar="SPACE")] = "efficientvit-seg",
     quick: Annotated[bool, typer.Option("--quick", help="A small plan, minutes instead of hours.")] = False,
-    rows: Annotated[int | None, typer.Option(help="Stop after this many new rows.", min=1, metavar="N")] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(help="Only N new rows; a phone's are chosen, the rest carried over.", min=1, metavar="N"),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Device or table to carry over from.", metavar="D", show_default=False)
+    ] = None,
     core: Annotated[str | None, typer.Option(help="Core or cluster to pin to.", metavar="C")] = None,
     benchmark_model: Annotated[
         Path | None, typer.Option(help="LiteRT's benchmark_model for a phone.", metavar="PATH")
@@ -43,6 +49,7 @@ def command(
             space=space,
             quick=quick,
             rows=rows,
+            source=source,
             core=core,
             benchmark_model=benchmark_model,
             tables=tables,
@@ -57,4 +64,6 @@ def command(
 def _human(result: ProfileResult) -> Iterator[RenderableType]:
     yield f"table     {result.table.absolute()}"
     yield f"rows      {result.rows} ({result.rows_new} new, {result.seconds:.0f} s)"
+    if result.transferred:
+        yield f"carried   {result.transferred} of them from {result.transferred_from}"
     yield f"coverage  {result.coverage:.1%} of random members' time is measured or interpolated"

@@ -6,22 +6,29 @@ import time
 from pathlib import Path
 
 from evit_nas.errors import InputError
+from evit_nas.latency.predictor.needed import extreme_blocks, typical_blocks
+from evit_nas.latency.profiler.alone import blocks_alone, measure_alone, operators_alone
 from evit_nas.latency.profiler.devices.host import HostDevice
 from evit_nas.latency.profiler.devices.phone_session import find_phone
 from evit_nas.latency.profiler.host import Progress as HostProgress
 from evit_nas.latency.profiler.host import profile_host
 from evit_nas.latency.profiler.lock import machine_lock
-from evit_nas.latency.profiler.operators import measure_operators
+from evit_nas.latency.profiler.operators import operator_signatures
 from evit_nas.latency.profiler.phone import profile_phone
 from evit_nas.latency.table.find import writable_tables_dir
+from evit_nas.latency.table.store import load_table
 from evit_nas.space.space import SearchSpace, load_space
 from evit_nas.workflows.candidates import resolve_lowering
+from evit_nas.workflows.few_rows import FewRows
 from evit_nas.workflows.latency import device_id, is_host, kernels_of, open_device
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import ProfileResult
 
 COVERAGE_MEMBERS = 30
 COVERAGE_SEED = 1
+TYPICAL_MEMBERS, TYPICAL_SEED = 20, 2
+ALONE_S = 150.0  # for blocks by themselves: the extremes of the space first, then those of typical members
+FAR_PERCENT = 10.0  # left-out error beyond which the known device says little of this one
 
 
 def profile(
@@ -30,6 +37,7 @@ def profile(
     space: str | Path = "efficientvit-seg",
     quick: bool = False,
     rows: int | None = None,
+    source: str | None = None,
     core: str | None = None,
     benchmark_model: Path | None = None,
     tables: Path | None = None,
@@ -40,12 +48,15 @@ def profile(
 ) -> ProfileResult:
     """Measure the kernels that `space` needs, each once, where they run: inside members of the space.
 
-    `device`: `host`, the serial of a phone, or the chip of the one attached phone that has it. `rows`: stop after so
-    many new ones. Killed and called again, it goes on where it was.
+    `device`: `host`, the serial of a phone, or the chip of the one attached phone that has it. `rows`: on the host,
+    stop after so many new ones; on a phone, measure so many chosen ones and carry the others over from `source`, a
+    known device or its table (chosen where None). Killed and called again, it goes on where it was.
     """
+    if source is not None and (is_host(device) or rows is None):
+        raise InputError("--from is for a phone of which --rows N are measured")
     if not is_host(device):
         shown = progress or Silent()
-        return _on_phone(device, space, quick, rows, core, benchmark_model, tables, threads, seed, shown)
+        return _on_phone(device, space, quick, rows, source, core, benchmark_model, tables, threads, seed, shown)
     if core is not None or benchmark_model is not None:
         raise InputError("--core and --benchmark-model are for phones; the host times one pinned core by itself")
     loaded = load_space(space)
@@ -62,7 +73,7 @@ def profile(
     )
     for text in result.notes:
         shown.note(text)
-    others = 0 if quick or rows is not None else _other_operators(result.table, threads, shown)
+    others = 0 if quick or rows is not None else _beyond_members(result.table, loaded, threads, shown)
     return ProfileResult(
         table=result.table,
         rows=result.rows + others,
@@ -73,10 +84,14 @@ def profile(
     )
 
 
-def _other_operators(table: Path, threads: int, shown: Progress) -> int:
-    """Operators that members of the space lack and other networks have, in about half a minute; rows added."""
+def _beyond_members(table: Path, space: SearchSpace, threads: int, shown: Progress) -> int:
+    """Shapes that only the largest members have, and operators that only other networks have; rows added."""
+    extremes = extreme_blocks(space, [row.signature for row in load_table(table).rows])
+    blocks = (*extremes, *typical_blocks(space, seed=TYPICAL_SEED, count=TYPICAL_MEMBERS))
     with machine_lock("timing", note=shown.note):
-        return measure_operators(HostDevice(threads=threads), table)
+        device = HostDevice(threads=threads)
+        rows = measure_alone(device, table, blocks_alone(blocks), limit_s=ALONE_S)
+        return rows + measure_alone(device, table, operators_alone(operator_signatures()))
 
 
 def _on_phone(
@@ -84,6 +99,7 @@ def _on_phone(
     space: str | Path,
     quick: bool,
     rows: int | None,
+    source: str | None,
     core: str | None,
     benchmark_model: Path | None,
     tables: Path | None,
@@ -93,6 +109,7 @@ def _on_phone(
 ) -> ProfileResult:
     loaded, started = load_space(space), time.monotonic()
     tables_dir = writable_tables_dir(tables)
+    few = FewRows(space=loaded, seed=seed, tables=tables, threads=threads, wanted=source)
     done = profile_phone(
         find_phone(device),
         loaded,
@@ -104,19 +121,25 @@ def _on_phone(
         threads=threads,
         seed=seed,
         max_rows=rows,
+        choose_rows=None if rows is None else few.choose,
         progress=_Shown(shown),
     )
     for text in done.result.notes:
         shown.note(text)
     identity = done.facts.conditions.device
+    carried = few.complete(done.result.table, done.facts, renew=rows is not None)
+    if carried is not None and carried.left_out_percent > FAR_PERCENT:
+        shown.note(f"{carried.source} is far from this phone: {carried.left_out_percent:.0f} % off; measure more rows")
     return ProfileResult(
         table=done.result.table,
-        rows=done.result.rows,
+        rows=done.result.rows + (carried.transferred if carried else 0),
         rows_new=done.result.rows_new,
         coverage=_covered(identity, loaded, tables_dir, threads, merge=False),
         device=identity,
         seconds=time.monotonic() - started,
         phone_seconds=done.phone_s,
+        transferred=carried.transferred if carried else None,
+        transferred_from=carried.source if carried else None,
     )
 
 

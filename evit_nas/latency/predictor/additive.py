@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelGraph, KernelSignature
-from evit_nas.latency.measurement import PROVENANCES, Conditions, Provenance
+from evit_nas.latency.measurement import PROVENANCES, Conditions, Measurement, Provenance
 from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, LatencyPrediction
 from evit_nas.latency.predictor.correction import Correction
 from evit_nas.latency.predictor.coverage import Ranges
 from evit_nas.latency.predictor.features import axes
 from evit_nas.latency.predictor.interval import Z90, bounds, relative_sd
 from evit_nas.latency.predictor.regression import EXTRAPOLATED_SD, KernelRegression
+from evit_nas.latency.predictor.transfer_spread import TransferSpread, row_sd
 from evit_nas.latency.table.store import Table
 
 MEASURED, INTERPOLATED, EXTRAPOLATED, SD, KERNELS, ACTIVATION_MB = range(6)
@@ -53,7 +54,10 @@ class AdditivePredictor:
         self._drift = drift
         measured = [row for row in table.rows if row.signature.kind != GRAPH_KIND]
         self._ranges = Ranges.of(axes(row.signature) for row in measured)
-        self._weakest: Provenance = max((row.provenance for row in measured), key=PROVENANCES.index)
+        kinds: set[Provenance] = {row.provenance for row in measured}
+        self._inferred: Provenance = "transferred" if "transferred" in kinds else max(kinds, key=PROVENANCES.index)
+        self._simulated = "simulated" in kinds
+        self._transfer = TransferSpread.of(measured)
         self._costs: dict[str, KernelCost] = {}
 
     @property
@@ -78,6 +82,7 @@ class AdditivePredictor:
         sums = self.terms(graph.kernels)
         batch = self.combine(sums[None])
         shares = self._shares(graph.kernels)
+        major = [name for name, share in shares.items() if share > MAJOR_SHARE]
         measured, interpolated, extrapolated = (sums[: EXTRAPOLATED + 1] / sums[: EXTRAPOLATED + 1].sum()).tolist()
         return LatencyPrediction(
             latency_ms=float(batch.latency_ms[0]),
@@ -85,7 +90,7 @@ class AdditivePredictor:
             high_ms=float(batch.high_ms[0]),
             coverage=Coverage(measured=measured, interpolated=interpolated, extrapolated=extrapolated),
             shares=shares,
-            provenance=max((name for name, share in shares.items() if share > MAJOR_SHARE), key=_weakness),
+            provenance="simulated" if self._simulated else max(major, key=_weakness),
         )
 
     def kernel_times_us(self, kernels: Sequence[Kernel]) -> Floats:
@@ -102,12 +107,21 @@ class AdditivePredictor:
     def _build(self, signature: KernelSignature) -> KernelCost:
         if signature in self._table:
             row = self._table.lookup(signature)
-            return KernelCost(kernel_terms(signature, measured_us=row.median_us), row.provenance)
+            return KernelCost(self._row_terms(row), row.provenance)
         us, sd, own_family = self._regression.predict(signature)
+        sd = self._transfer.widened(signature, sd)
         if own_family and self._ranges.holds(axes(signature)):
-            return KernelCost(kernel_terms(signature, interpolated_us=us, sd=sd), self._weakest)
+            return KernelCost(kernel_terms(signature, interpolated_us=us, sd=sd), self._inferred)
         terms = kernel_terms(signature, extrapolated_us=us, sd=max(sd, EXTRAPOLATED_SD))
-        return KernelCost(terms, self._weakest)
+        return KernelCost(terms, self._inferred)
+
+    def _row_terms(self, row: Measurement) -> Floats:
+        """A transferred time counts as interpolated where the device has a row of the family, else as extrapolated."""
+        if row.provenance != "transferred":
+            return kernel_terms(row.signature, measured_us=row.median_us)
+        if self._transfer.has_own(row.signature):
+            return kernel_terms(row.signature, interpolated_us=row.median_us, sd=row_sd(row))
+        return kernel_terms(row.signature, extrapolated_us=row.median_us, sd=row_sd(row))
 
     def _shares(self, kernels: Sequence[Kernel]) -> Mapping[str, float]:
         times: dict[str, float] = {}

@@ -106,6 +106,7 @@ def _left_out(
     known = {
         row.signature.key: _Row(row.median_us, int(fold), float(time), regression.relative_sd(kernel.family))
         for row, kernel, fold, time in zip(rows, inputs, folds, left_out, strict=True)
+        if row.provenance != "transferred"  # has a spread of its own
     }
     return regression, known
 

@@ -111,7 +111,7 @@ def transfer(source: Source, measured: Index, ms: Floats) -> Transfer:
     variance = _prior_variance(source) - np.einsum("ij,jk,ik->i", cross, inverse, cross, optimize=True)
     sd = np.sqrt(np.maximum(variance, 0.0) + NOISE**2)
     mean = source.log_ms + centre + cross @ weights
-    half = _factor(np.abs(weights) / np.sqrt(np.diag(inverse))) * sd
+    half = conformal_width(np.abs(weights) / np.sqrt(np.diag(inverse))) * sd
     return Transfer(np.exp(mean), np.exp(mean - half), np.exp(mean + half))
 
 
@@ -122,7 +122,7 @@ def transferred_rows(source: Source, measured: Index, ms: Floats) -> PublicRows:
     return PublicRows(source.blocks, table)
 
 
-def _factor(scores: Floats) -> float:
+def conformal_width(scores: Floats) -> float:
     """How many standard deviations hold 90 %; few rows cannot confirm the width of the prior."""
     rank = min(len(scores), int(np.ceil(0.9 * (len(scores) + 1))))
     factor = float(np.sort(scores)[rank - 1])

@@ -9,7 +9,7 @@ from pathlib import Path
 from evit_nas.errors import InputError
 from evit_nas.latency.profiler.devices.base import DeviceFacts
 from evit_nas.latency.profiler.devices.phone_session import open_phone
-from evit_nas.latency.profiler.plan import FULL, QUICK, ChooseNext
+from evit_nas.latency.profiler.plan import FULL, QUICK, ChooseNext, ChooseRows
 from evit_nas.latency.profiler.protocol import Canary, Timing, time_network
 from evit_nas.latency.profiler.run import ProfileResult, Progress, Report, profile_device
 from evit_nas.space.space import SearchSpace
@@ -48,9 +48,10 @@ def profile_phone(
     seed: int = 0,
     max_rows: int | None = None,
     choose_next: ChooseNext | None = None,
+    choose_rows: ChooseRows | None = None,
     progress: Report | None = None,
 ) -> PhoneResult:
-    """Build or continue a phone's table for `space` under `tables_dir`; the rest as `profile_host`.
+    """Build or continue a phone's table for `space` under `tables_dir`; the rest as `profile_device`.
 
     Raises DeviceError: the phone is gone, does not cool down, or stays disturbed; finished rows are kept. InputError:
     a stand-in phone where `allow_simulated` is not set.
@@ -69,6 +70,7 @@ def profile_phone(
             seed=seed,
             max_rows=max_rows,
             choose_next=choose_next,
+            choose_rows=choose_rows,
             progress=progress,
         )
         return PhoneResult(result=result, facts=device.facts, phone_s=device.busy_s)

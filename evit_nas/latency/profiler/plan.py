@@ -7,7 +7,7 @@ alone but inside members of the space. Members are spread evenly over the logari
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log
 
@@ -19,12 +19,15 @@ from evit_nas.graph.blocks import Block, layout
 from evit_nas.graph.cost import arch_macs
 from evit_nas.graph.kernel import KernelSignature
 from evit_nas.latency.measurement import Measurement
+from evit_nas.latency.profiler.devices.base import DeviceFacts
 from evit_nas.space.dimension import Candidate, Dimension
 from evit_nas.space.space import SearchSpace
 
 Rows = NDArray[np.int32]
 # Scores of options (each the signatures that it would measure) given the rows so far; the highest is measured next.
 ChooseNext = Callable[[Sequence[Measurement], Sequence[Sequence[KernelSignature]]], Sequence[float]]
+FEW_OPTIONS = 60  # members among which few rows are chosen
+FEW_SEED = 7000  # another draw than that of the whole plan
 
 STRATA = 10
 SPREAD = 0.3  # how far a member's dimensions stray from its size, as a share of a dimension's range
@@ -82,6 +85,23 @@ def plan_members(space: SearchSpace, effort: Effort, seed: int) -> tuple[Candida
     span = (effort.max_macs, effort.large_macs)
     large = stratified_members(space, seed=seed + 1, count=effort.large_networks, macs=span)
     return _interleaved(regular, large)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChosenRows:
+    """Rows to measure in one member; what else runs in it is left alone."""
+
+    member: Candidate
+    signatures: frozenset[KernelSignature]
+
+
+# So many rows to measure on a device, in order, given those that its table holds.
+ChooseRows = Callable[[DeviceFacts, Sequence[Measurement], int], Sequence[ChosenRows]]
+
+
+def few_options(space: SearchSpace, effort: Effort, seed: int) -> tuple[Candidate, ...]:
+    """Members among which few rows are chosen, spread as the whole plan."""
+    return plan_members(space, replace(effort, networks=FEW_OPTIONS), seed + FEW_SEED)
 
 
 def stratified_members(

@@ -11,13 +11,17 @@ from pathlib import Path
 from evit_nas.graph.blocks import MBConv
 from evit_nas.graph.cost import arch_macs
 from evit_nas.graph.emit import emit, emit_block
+from evit_nas.graph.kernel import KernelSignature
 from evit_nas.graph.opgraph import OpGraph
 from evit_nas.latency.measurement import Measurement
 from evit_nas.latency.profiler.devices.base import Device
 from evit_nas.latency.profiler.plan import (
     ChooseNext,
+    ChooseRows,
+    ChosenRows,
     Effort,
     best_option,
+    member_signatures,
     plan_members,
     stratified_members,
 )
@@ -82,9 +86,13 @@ def profile_device(
     seed: int = 0,
     max_rows: int | None = None,
     choose_next: ChooseNext | None = None,
+    choose_rows: ChooseRows | None = None,
     progress: Report | None = None,
 ) -> ProfileResult:
-    """The same on any device; the caller holds whatever lock the device needs."""
+    """The same on any device; the caller holds whatever lock the device needs.
+
+    With `choose_rows` only the rows that it chooses are measured, `max_rows` of them, and not the plan of the space.
+    """
     canary = Canary(device)
     canary.settle()
     with (
@@ -93,6 +101,10 @@ def profile_device(
     ):
         run = _Run(device, canary, effort, table, networks, progress)
         run.begin()
+        if choose_rows is not None:
+            wanted = (max_rows or 0) - run.rows_new
+            run.measure_chosen(choose_rows(device.facts, table.rows, wanted) if wanted > 0 else ())
+            return run.finish()
         members = plan_members(space, effort, seed)
         if choose_next is not None:
             members = members[: (len(members) + 1) // 2]
@@ -133,18 +145,24 @@ class _Run:
             if self.elapsed_s > self.effort.limit_seconds:
                 self.notes.append(f"stopped after {self.elapsed_s:.0f} s, as planned")
                 return
-            if max_rows is not None and len(self.table.rows) - self.rows_before >= max_rows:
+            if max_rows is not None and self.rows_new >= max_rows:
                 return
-            if not self.networks.has(member.arch, member.resolution):
+            if not self._finished(member):
                 self._measure_member(member, max_rows)
                 self._tell(planned)
+
+    def measure_chosen(self, chosen: Sequence[ChosenRows]) -> None:
+        """Measure a few rows in each of some members; the whole members are timed too."""
+        for item in chosen:
+            self._measure_member(item.member, None, only=item.signatures)
+            self._tell(len(chosen))
 
     def finish(self) -> ProfileResult:
         self.table.close(updated_at=now(), notes=self.notes)
         return ProfileResult(
             table=self.table.path,
             rows=len(self.table.rows),
-            rows_new=len(self.table.rows) - self.rows_before,
+            rows_new=self.rows_new,
             networks=len(self.networks.rows),
             networks_new=len(self.networks.rows) - self.networks_before,
             elapsed_s=self.elapsed_s,
@@ -152,10 +170,22 @@ class _Run:
         )
 
     @property
+    def rows_new(self) -> int:
+        return len(self.table.rows) - self.rows_before
+
+    @property
     def elapsed_s(self) -> float:
         return time.monotonic() - self.started
 
-    def _measure_member(self, member: Candidate, max_rows: int | None) -> None:
+    def _finished(self, member: Candidate) -> bool:
+        """Timed as a whole and kernel by kernel; of some networks only chosen rows were kept."""
+        if not self.networks.has(member.arch, member.resolution):
+            return False
+        return all(signature in self.table for signature in member_signatures(member))
+
+    def _measure_member(
+        self, member: Candidate, max_rows: int | None, *, only: frozenset[KernelSignature] | None = None
+    ) -> None:
         graph = emit(member.arch, member.resolution)
         model = write(fill_random(graph, seed=0))
         seconds, runs = self.effort.round_seconds, self.effort.runs(arch_macs(member.arch, member.resolution))
@@ -167,11 +197,13 @@ class _Run:
             return
         self.skipped = 0
         rows = rows_of(graph, profiled.value, canary=profiled.canary, provenance=self.device.facts.provenance)
-        new = [row for row in rows if row.signature not in self.table]
-        room = len(new) if max_rows is None else max_rows - (len(self.table.rows) - self.rows_before)
+        wanted = rows if only is None else [row for row in rows if row.signature in only]
+        new = [row for row in wanted if row.signature not in self.table]
+        room = len(new) if max_rows is None else max_rows - self.rows_new
         for row in new[:room]:
             self.table.append(row)
-        if len(new) <= room:  # else the next run measures the rest of it
+        # else the next run measures the rest of it
+        if len(new) <= room and not self.networks.has(member.arch, member.resolution):
             self.networks.append(network_row(member, timing, self.device.facts.provenance))
 
     def _skip(self, member: Candidate, problem: str) -> None:

@@ -113,6 +113,6 @@ def _check_mergeable(a: Table, b: Table) -> None:
         left, right = getattr(a.provenance, name), getattr(b.provenance, name)
         if left and right and left != right:
             raise TableError(f"{b.path or 'second table'}: {name} {right} does not mix with {left}")
-    kinds = {row.provenance for table in (a, b) for row in table.rows}
+    kinds = {row.provenance for table in (a, b) for row in table.rows} - {"transferred"}
     if "simulated" in kinds and len(kinds) > 1:
         raise TableError(f"{b.path or 'second table'}: simulated rows never mix with real ones")

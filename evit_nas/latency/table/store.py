@@ -86,10 +86,14 @@ def load_table(path: Path) -> Table:
 
 
 def write_table(table: Table, path: Path) -> Table:
-    """Write a whole table beside and rename. Returns it as it will be read."""
+    """Write a whole table beside and rename. Returns it as it will be read.
+
+    The JSON vouches for no row until the last one is written: a kill in between leaves a table that can be read.
+    """
     lines = [rowlog.encode(to_fields(row)) for row in table.rows]
     provenance = _closed(table.provenance, [line.rstrip("\n") for line in lines])
     _check_place(path, provenance)
+    write_beside(path.with_suffix(".json"), _closed(provenance, []).to_json())
     write_beside(path, rowlog.header(COLUMNS) + "".join(lines))
     write_beside(path.with_suffix(".json"), provenance.to_json())
     return replace(table, provenance=provenance, path=path)
@@ -106,8 +110,9 @@ def write_beside(path: Path, text: str) -> None:
 class TableWriter:
     """Grows a table row by row; what `append` returned from survives kill -9.
 
-    Opens the table at `tables_dir`, new or to be continued: `rows` are those already there, and `append` refuses a
-    signature that has one. Raises TableError where the table there is damaged or of another runtime.
+    Opens the table at `tables_dir`, new or to be continued: `rows` are those measured already, and `append` refuses a
+    signature that has one. Transferred rows stay in the file until measured ones take their place. Raises TableError
+    where the table there is damaged or of another runtime.
     """
 
     def __init__(self, tables_dir: Path, provenance: TableProvenance) -> None:
@@ -120,7 +125,8 @@ class TableWriter:
             self.provenance = existing or self._start(provenance)
             content = self._log.content
             _check_finished_part(content.lines, self.provenance, self.path)
-            self.rows, notes = _one_per_signature(content.lines, self.path)
+            rows, notes = _one_per_signature(content.lines, self.path)
+            self.rows = tuple(row for row in rows if row.provenance != "transferred")
         except BaseException:
             self._log.close()
             raise
@@ -227,6 +233,8 @@ def _one_per_signature(lines: Sequence[Line], path: Path) -> tuple[tuple[Measure
     for line in lines:
         row = from_fields(line.fields, f"{path}:{line.number}")
         number, earlier = found.get(row.signature.key, (line.number, row))
+        if earlier.provenance == "transferred":  # superseded by what was measured since
+            number, earlier = line.number, row
         ratio = row.median_us / earlier.median_us
         if not 1 / AGREE <= ratio <= AGREE:
             raise TableError(
@@ -240,6 +248,6 @@ def _one_per_signature(lines: Sequence[Line], path: Path) -> tuple[tuple[Measure
 
 
 def _check_mixture(rows: Sequence[Measurement], path: Path) -> None:
-    kinds = {row.provenance for row in rows}
+    kinds = {row.provenance for row in rows} - {"transferred"}
     if "simulated" in kinds and len(kinds) > 1:
         raise TableError(f"{path}: simulated rows stand beside {', '.join(sorted(kinds - {'simulated'}))} ones")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import pytest
 from evit_nas.errors import DeviceError, TableError
 from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
-from evit_nas.latency.measurement import Conditions
+from evit_nas.latency.measurement import Conditions, Measurement
 from evit_nas.latency.profiler import protocol
 from evit_nas.latency.profiler.devices.base import DeviceFacts, Floats
-from evit_nas.latency.profiler.plan import Effort
+from evit_nas.latency.profiler.plan import ChosenRows, Effort, member_signatures, plan_members
 from evit_nas.latency.profiler.run import MAX_SKIPPED, Progress, profile_device
 from evit_nas.latency.profiler.samples import GRAPH_SIGNATURE
 from evit_nas.latency.table.networks import load_networks
@@ -150,3 +151,21 @@ def test_a_table_of_another_runtime_is_not_continued(tmp_path: Path, space: Sear
     other.facts = replace(other.facts, runtime_version="2.4.0")
     with pytest.raises(TableError, match="runtime_version"):
         profile_device(other, space, tables_dir=tmp_path, effort=EFFORT)
+
+
+def test_only_chosen_rows_are_kept_and_a_whole_run_adds_the_rest(tmp_path: Path, space: SearchSpace) -> None:
+    member = plan_members(space, EFFORT, 0)[0]
+    wanted = frozenset(list(dict.fromkeys(member_signatures(member)))[:5])
+    asked: list[int] = []
+
+    def choose(facts: DeviceFacts, rows: Sequence[Measurement], count: int) -> list[ChosenRows]:
+        asked.append(count)
+        return [ChosenRows(member=member, signatures=wanted)]
+
+    few = profile_device(MadeUp(), space, tables_dir=tmp_path, effort=EFFORT, max_rows=6, choose_rows=choose)
+    assert asked == [5]  # the bare graph is the sixth
+    assert {row.signature for row in load_table(few.table).rows} == {*wanted, GRAPH_SIGNATURE}
+    assert few.networks == 1
+    rest = profile_device(MadeUp(), space, tables_dir=tmp_path, effort=EFFORT)
+    whole = profile_device(MadeUp(), space, tables_dir=tmp_path / "other", effort=EFFORT)
+    assert (rest.rows, rest.networks) == (whole.rows, whole.networks)

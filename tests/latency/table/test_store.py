@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from evit_nas.errors import InputError, MissingCostError, TableError
 from evit_nas.graph.kernel import KernelSignature, TensorType
 from evit_nas.latency.measurement import Conditions, Measurement
-from evit_nas.latency.table import rowlog
+from evit_nas.latency.table import rowlog, store
 from evit_nas.latency.table.schema import COLUMNS, TableProvenance, to_fields
 from evit_nas.latency.table.store import Table, TableWriter, load_table, write_table
 
@@ -308,3 +308,41 @@ def test_kill_minus_9_loses_no_finished_row(tmp_path: Path) -> None:
 def test_rows_that_are_no_measurement_are_refused_at_the_writer(tmp_path: Path) -> None:
     with TableWriter(tmp_path, PROVENANCE) as writer, pytest.raises(InputError, match="not above 0"):
         writer.append(replace(row(8), median_us=0.0))
+
+
+def test_a_measured_row_takes_the_place_of_a_transferred_one(tmp_path: Path) -> None:
+    path = tmp_path / CONDITIONS.device / f"{CONDITIONS.stem}.csv"
+    carried = (row(8, 50.0, "transferred"), row(16, 20.0, "transferred"))
+    write_table(Table(provenance=PROVENANCE, rows=(row(24), *carried)), path)
+    with TableWriter(tmp_path, PROVENANCE) as writer:
+        assert [measured.median_us for measured in writer.rows] == [100.0]
+        assert carried[0].signature not in writer
+        writer.append(row(8, 12.5))  # a quarter of what was carried over: no contradiction
+    found = {one.signature: one for one in load_table(path).rows}
+    assert len(found) == 3
+    assert found[carried[0].signature].provenance == "measured"
+    assert found[carried[0].signature].median_us == 12.5
+    assert found[carried[1].signature].provenance == "transferred"
+
+
+def test_transferred_rows_stand_beside_simulated_ones(tmp_path: Path) -> None:
+    path = tmp_path / CONDITIONS.device / f"{CONDITIONS.stem}.csv"
+    rows = (row(8, 10.0, "simulated"), row(16, 20.0, "transferred"))
+    assert len(load_table(write_table(Table(provenance=PROVENANCE, rows=rows), path).path or path).rows) == 2
+
+
+def test_a_table_killed_while_it_is_rewritten_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = fill(tmp_path, [row(8), row(16)])
+    calls: list[Path] = []
+    real = store.write_beside
+
+    def dies_at_the_last(target: Path, text: str) -> None:
+        calls.append(target)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(target, text)
+
+    monkeypatch.setattr(store, "write_beside", dies_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        write_table(Table(provenance=PROVENANCE, rows=(row(16), row(24))), path)
+    assert [one.signature for one in load_table(path).rows] == [row(16).signature, row(24).signature]

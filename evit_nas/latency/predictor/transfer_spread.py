@@ -1,0 +1,45 @@
+"""How far off rows are that were not measured on the device but carried over from another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import hypot, log
+from statistics import median
+
+from evit_nas.graph.kernel import KernelSignature
+from evit_nas.latency.measurement import Measurement
+from evit_nas.latency.predictor.features import axes
+
+Z95 = 1.96
+
+
+def row_sd(row: Measurement) -> float:
+    """Relative standard deviation of a row's time, from its 95 % interval."""
+    return log(row.high_us / row.low_us) / (2 * Z95)
+
+
+@dataclass(frozen=True)
+class TransferSpread:
+    """By family of kernels: the usual spread of transferred rows; `own`: families with a row of the device itself."""
+
+    spread: Mapping[str, float]
+    own: frozenset[str]
+
+    @staticmethod
+    def of(rows: Iterable[Measurement]) -> TransferSpread:
+        spreads: dict[str, list[float]] = {}
+        own = set()
+        for row in rows:
+            if row.provenance == "transferred":
+                spreads.setdefault(axes(row.signature).family, []).append(row_sd(row))
+            else:
+                own.add(axes(row.signature).family)
+        return TransferSpread({family: median(values) for family, values in spreads.items()}, frozenset(own))
+
+    def has_own(self, signature: KernelSignature) -> bool:
+        return axes(signature).family in self.own
+
+    def widened(self, signature: KernelSignature, sd: float) -> float:
+        """`sd` of a regression, and what the transferred rows that it was fitted on are off together."""
+        return hypot(sd, self.spread.get(axes(signature).family, 0.0))
