@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from evit_nas.workflows.supernet import supernet_evaluate as supernet_evaluate
     from evit_nas.workflows.supernet import supernet_extract as supernet_extract
     from evit_nas.workflows.supernet import supernet_train as supernet_train
+    from evit_nas.workflows.supernet_score import supernet_score as supernet_score
     from evit_nas.workflows.tables import tables as tables
     from evit_nas.workflows.tables import tables_calibrate as tables_calibrate
     from evit_nas.workflows.tables import tables_diff as tables_diff
@@ -61,6 +62,7 @@ _VERBS = {
     "supernet_train": "supernet",
     "supernet_evaluate": "supernet",
     "supernet_extract": "supernet",
+    "supernet_score": "supernet_score",
 }
 _ROOM_VERBS = ("space", "search", "report", "export")
 

@@ -29,7 +29,7 @@ def command(
         str, typer.Option(help="Search space: a name or a YAML file.", metavar="SPACE")
     ] = "efficientvit-seg",
     accuracy: Annotated[
-        str | None, typer.Option(help="Accuracy source; by default as the space.", metavar="SOURCE")
+        str | None, typer.Option(help="published, published+measured, idd-lite, a CSV or a supernet.", metavar="SOURCE")
     ] = None,
     trials: Annotated[int, typer.Option(help="Networks to evaluate.", min=1, metavar="N")] = 2000,
     seed: options.Seed = 0,

@@ -13,7 +13,12 @@ from evit_nas.cli import options, output, progress
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from evit_nas.workflows.results import EvaluateResult, SupernetExtractResult, SupernetTrainResult
+    from evit_nas.workflows.results import (
+        EvaluateResult,
+        SupernetExtractResult,
+        SupernetScoreResult,
+        SupernetTrainResult,
+    )
 
 NAME = "supernet"
 app = typer.Typer(help="Train one set of weights for a whole space, and take members out of it.", no_args_is_help=True)
@@ -65,7 +70,8 @@ def train(
             threads=threads,
             progress=shown,
         )
-    output.show(result, as_json=json, human=_trained)
+    if output.first_process():
+        output.show(result, as_json=json, human=_trained)
 
 
 @app.command("evaluate")
@@ -134,6 +140,48 @@ def extract(
             progress=shown,
         )
     output.show(result, as_json=json, human=_extracted)
+
+
+@app.command("score")
+def score(
+    checkpoint: Checkpoint,
+    dataset: options.DatasetName,
+    archs: Annotated[
+        list[str] | None, typer.Argument(help="Members; else some are drawn.", metavar="[ARCH]...")
+    ] = None,
+    root: options.DatasetRoot = None,
+    sample: Annotated[int | None, typer.Option(help="Members to draw; 200.", min=1, show_default=False)] = None,
+    recipe: Recipe = None,
+    split: Annotated[str, typer.Option(help="Images to score on.")] = "val",
+    resolution: options.ResolutionText = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = 1,
+    json: options.Json = False,
+) -> None:
+    """Score many members into a table beside the checkpoint, for `search --accuracy CHECKPOINT`."""
+    size = options.parse_resolution(resolution)
+    from evit_nas.workflows.supernet_score import supernet_score
+
+    with progress.progress() as shown:
+        result = supernet_score(
+            checkpoint=checkpoint,
+            archs=archs or (),
+            dataset=dataset,
+            root=root,
+            sample=sample,
+            recipe=recipe,
+            split=split,
+            resolution=size,
+            seed=seed,
+            threads=threads,
+            progress=shown,
+        )
+    output.show(result, as_json=json, human=_scored)
+
+
+def _scored(result: SupernetScoreResult) -> Iterator[RenderableType]:
+    yield f"table       {result.table.absolute()}"
+    yield f"members     {result.members}, {result.scored} of them new"
 
 
 def _trained(result: SupernetTrainResult) -> Iterator[RenderableType]:

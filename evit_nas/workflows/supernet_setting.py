@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from evit_nas.errors import InputError
 from evit_nas.space.arch import ArchConfig, Resolution, check_resolution
 from evit_nas.space.space import Candidate
-from evit_nas.workflows.candidates import resolve_arch
+from evit_nas.workflows.candidates import ResolvedArch, resolve_arch
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.step_lock import step_lock
 
@@ -121,15 +121,26 @@ def member_network(
     from evit_nas.accuracy.supernet.supernet import member
 
     supernet, about = load_supernet(checkpoint)
-    if about.class_names != setting.dataset.classes:
-        raise InputError(f"{checkpoint}: trained for other classes than those of {setting.dataset.name}")
-    space = supernet.space
+    check_classes(checkpoint, about, setting)
     found = resolve_arch(arch)
-    wanted = replace(found.arch, head=replace(found.arch.head, classes=space.spec.classes))
-    reason = space.contains(wanted, space.resolutions[0])
-    if reason is not None:
-        raise InputError(f"{found.name}: not a member of {space.name}: {reason}")
+    wanted = member_of(supernet, found)
     size = check_resolution(resolution or found.resolution or about.resolution)
     examples = Cached(setting.dataset.split("train"))
     supernet.to(setting.device)
     return member(supernet, wanted, setting.norm_images(examples, size), setting.hold), size, about
+
+
+def check_classes(checkpoint: Path, about: About, setting: Setting) -> None:
+    """Raise InputError where a supernet was trained for other classes than those of the data."""
+    if about.class_names != setting.dataset.classes:
+        raise InputError(f"{checkpoint}: trained for other classes than those of {setting.dataset.name}")
+
+
+def member_of(supernet: Supernet, found: ResolvedArch) -> ArchConfig:
+    """The architecture with the supernet's number of classes. Raises InputError where it is no member."""
+    space = supernet.space
+    wanted = replace(found.arch, head=replace(found.arch.head, classes=space.spec.classes))
+    reason = space.contains(wanted, space.resolutions[0])
+    if reason is not None:
+        raise InputError(f"{found.name}: not a member of {space.name}: {reason}")
+    return wanted

@@ -9,11 +9,12 @@ from pathlib import Path
 from evit_nas.accuracy.data import labels, layouts
 from evit_nas.accuracy.data.dataset import Dataset, Split
 from evit_nas.accuracy.data.files import FileSplit
+from evit_nas.accuracy.data.held_out import ENDING, held_out
 from evit_nas.accuracy.data.layouts import Layout, Listing, list_split
 from evit_nas.accuracy.data.scenes import scenes
 from evit_nas.errors import InputError, nearest
 
-DATASETS = ("cityscapes", "ade20k", "camvid", "idd-lite", "folders", "scenes")
+DATASETS = ("cityscapes", "ade20k", "camvid", "idd-lite", f"idd-lite{ENDING}", "folders", "scenes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +61,10 @@ def find_dataset(name: str, root: str | Path | None) -> Source:
     folder = Path(root)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the one that the data set {name} lies in")
-    classes, entries, layout = _facts(name, folder)
+    classes, entries, layout = _facts(name.removesuffix(ENDING), folder)
     listings = {split: list_split(where) for split, where in layout(folder).items()}
+    if name.endswith(ENDING):
+        listings = held_out(listings)
     return Source(name=name, classes=classes, entries=entries, listings=listings)
 
 

@@ -1,4 +1,8 @@
-"""A network as a few numbers that additive terms of its blocks give: what a regression on measured members sees."""
+"""A network as a few numbers that additive terms of its blocks give: what a regression on measured members sees.
+
+SIZES say how large a network is, as the published rows do; DEPARTURES say what it has that those rows do not vary. Each
+departure is 0 for an official network.
+"""
 
 from __future__ import annotations
 
@@ -8,58 +12,96 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.accuracy.estimator.capacity import OFFICIAL_EXPAND, PARTS, TERMS, block_terms, parts
-from evit_nas.graph.blocks import Block, FusedMBConv, MBConv, Msa
+from evit_nas.graph.blocks import Block, FusedMBConv, HeadInput, HeadOut, MBConv, Msa
 from evit_nas.space.arch import ArchConfig, Resolution, SegHead
 
 Floats = NDArray[np.float64]
 
-FEATURES = (
-    *(f"size of {part}" for part in PARTS),
-    "resolution",
-    "attention",
-    "scales",
-    "number of scales",
-    "expand",
-    "kernel",
-    "activation",
-    "coarse head",
-)
-# capacity terms, then: MBConv blocks, sums of log2 expand / 4 and of log2 kernel / 3, blocks without hswish,
-# attention blocks, their scales
-_BLOCKS, _EXPAND, _KERNEL, _RELU, _ATTENTION, _SCALES = range(TERMS, TERMS + 6)
+SIZES = (*(f"size of {part}" for part in PARTS), "resolution")
+DEPARTURES = {  # by name: the dimension groups that it tells of
+    "attention left out": ("msa",),
+    "scales left out": ("scales",),
+    "attention elsewhere": ("msa",),
+    "more than one scale": ("scales",),
+    "scale 3 instead of 5": ("scales",),
+    "heads": ("heads_ratio",),
+    "expand": ("expand",),
+    "kernel": ("kernel",),
+    "relu6": ("activation",),
+    "relu": ("activation",),
+    "coarse head": ("head",),
+    "fused head": ("head",),
+    "final expand": ("head",),
+    "bilinear": ("upsample",),
+}
+FEATURES = (*SIZES, *DEPARTURES)
+
+# after the capacity terms: inverted blocks, their sums of log2 expand / 4 and log2 kernel / 3, blocks with relu6 and
+# relu; attentions, of them without scales, with two and with scale 3 alone, sums of log2 heads / official heads; blocks
+# of stages 3 and 4; fused blocks; log2 of the final expansion / 4; bilinear inputs; attentions by moments of pixels
+(
+    _BLOCKS, _EXPAND, _KERNEL, _RELU6, _RELU, _MSA, _NONE, _TWO, _THREE, _HEADS, _DEEP, _FUSED, _FINAL, _BILINEAR,
+) = range(TERMS, TERMS + 14)  # fmt: skip
+_WHERE = TERMS + 14
+_COUNT = _WHERE + 4
 _CLASSES = 19  # any fixed number: the task is the same for all members of a source
+_STRIDES = (4, 8, 16, 32)
+_BY_STRIDE = np.linalg.inv(np.vander(np.array([1.0 / stride**2 for stride in _STRIDES]), increasing=True).T)
 
 
 def network_terms(blocks: Sequence[Block]) -> Floats:
-    """Additive terms, shape (TERMS + 6,)."""
-    extra = [0.0] * 6
+    """Additive terms, shape (TERMS + 18,)."""
+    terms = np.zeros(_COUNT)
+    terms[:TERMS] = block_terms(blocks, final_expand=OFFICIAL_EXPAND, classes=_CLASSES)
     for block in blocks:
-        if isinstance(block, MBConv | FusedMBConv):
-            extra[0] += 1
-            extra[1] += float(np.log2(block.expand / OFFICIAL_EXPAND))
-            extra[2] += float(np.log2(block.kernel / 3))
-            extra[3] += block.activation != "hswish"
-        elif isinstance(block, Msa):
-            extra[4] += 1
-            extra[5] += len(block.scales)
-    return np.concatenate([block_terms(blocks, final_expand=OFFICIAL_EXPAND, classes=_CLASSES), extra])
+        match block:
+            case MBConv() | FusedMBConv():
+                terms[_BLOCKS] += 1
+                terms[_EXPAND] += np.log2(block.expand / OFFICIAL_EXPAND)
+                terms[_KERNEL] += np.log2(block.kernel / 3)
+                terms[_RELU6] += block.activation == "relu6"
+                terms[_RELU] += block.activation == "relu"
+                terms[_FUSED] += isinstance(block, FusedMBConv)
+                terms[_DEEP] += isinstance(block, MBConv) and block.bias and block.residual
+            case Msa():
+                terms[_MSA] += 1
+                terms[_NONE] += not block.scales
+                terms[_TWO] += len(block.scales) > 1
+                terms[_THREE] += block.scales == (3,)
+                terms[_HEADS] += np.log2(block.heads / max(1, round(block.channels / block.head_dim)))
+                terms[_WHERE:] += float(block.height * block.width) ** np.arange(4)
+            case HeadOut():
+                terms[_FINAL] += np.log2((block.final_expand or 1) / OFFICIAL_EXPAND)
+            case HeadInput():
+                terms[_BILINEAR] += block.upsample == "bilinear"
+            case _:
+                pass
+    return terms
 
 
 def features(sums: Floats, resolutions: Floats) -> Floats:
-    """FEATURES of N networks, (N, F): sizes and resolution as logarithms, the others as means over blocks."""
+    """FEATURES of N networks, (N, F): sizes and resolution as logarithms, departures as means over blocks."""
     networks = parts(sums[:, :TERMS], resolutions)
-    blocks = np.maximum(sums[:, _BLOCKS], 1.0)
-    attention = np.maximum(sums[:, _ATTENTION], 1.0)
+    area = np.prod(np.asarray(resolutions, dtype=np.float64), axis=1)
+    blocks, attentions = np.maximum(sums[:, _BLOCKS], 1.0), np.maximum(sums[:, _MSA], 1.0)
+    by_stride = (sums[:, _WHERE:] / area[:, None] ** np.arange(4)) @ _BY_STRIDE.T
     columns = [
         *networks.log_size.T,
-        np.log(np.prod(np.asarray(resolutions, dtype=np.float64), axis=1)) / 2,
-        networks.attention,
-        networks.scales,
-        sums[:, _SCALES] / attention,
+        np.log(area) / 2,
+        1 - by_stride[:, 2:].sum(axis=1) / np.maximum(sums[:, _DEEP], 1.0),
+        sums[:, _NONE] / attentions,
+        by_stride[:, :2].sum(axis=1),
+        sums[:, _TWO] / attentions,
+        sums[:, _THREE] / attentions,
+        sums[:, _HEADS] / attentions,
         sums[:, _EXPAND] / blocks,
         sums[:, _KERNEL] / blocks,
+        sums[:, _RELU6] / blocks,
         sums[:, _RELU] / blocks,
         networks.coarse,
+        np.minimum(sums[:, _FUSED], 1.0),
+        sums[:, _FINAL],
+        np.minimum(sums[:, _BILINEAR], 1.0),
     ]
     return np.stack(columns, axis=1)
 
@@ -81,13 +123,19 @@ def _values(arch: ArchConfig, resolution: Resolution) -> dict[str, object]:
         "width": (arch.stem.width, *(stage.width for stage in arch.stages)),
         "depth": (arch.stem.depth, *(len(stage.blocks) for stage in arch.stages)),
         "resolution": resolution,
-        "head": (head.width, head.depth, head.stride, head.inputs) if isinstance(head, SegHead) else head.widths,
+        "head": _head(head) if isinstance(head, SegHead) else head.widths,
         "expand": frozenset(conv.expand for conv in convs),
         "kernel": frozenset(conv.kernel for conv in convs),
+        "heads_ratio": frozenset(block.msa.heads_ratio for block in blocks if block.msa is not None),
+        "upsample": arch.upsample,
         "msa": tuple(block.msa is not None for block in blocks) if _departs(arch) else (),
         "scales": frozenset(block.msa.scales for block in blocks if block.msa is not None),
         "activation": frozenset(stage.activation for stage in arch.stages),
     }
+
+
+def _head(head: SegHead) -> tuple[object, ...]:
+    return head.width, head.depth, head.stride, head.inputs, head.block, head.final_expand
 
 
 def _departs(arch: ArchConfig) -> bool:

@@ -25,7 +25,10 @@ COVERAGE = 0.9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Fit:
-    """Ridge on standardised features. `residual`: 90 % quantile of the left-out residuals, `leverage`: their mean."""
+    """Ridge on standardised features. `residual`: 90 % quantile of the left-out residuals, `leverage`: their mean.
+
+    `left_out` (N,): each member predicted from the others.
+    """
 
     centre: Floats
     scale: Floats
@@ -35,6 +38,7 @@ class _Fit:
     residual: float
     leverage: float
     loo_error: float
+    left_out: Floats
 
 
 class MeasuredEstimator:
@@ -43,7 +47,8 @@ class MeasuredEstimator:
     The features are those of description.FEATURES; one that never varies among the members has no weight, and its
     group is not in `evidence`. The strength of the ridge is chosen by leaving one network out (all its inputs
     together); the 90 % interval is the quantile of those residuals times the square root of the leverage, so it widens
-    away from the members. `loo_error` is the mean absolute left-out residual in points.
+    away from the members. `loo_error` is the mean absolute left-out residual in points, `left_out` holds each member as
+    predicted from the others.
     """
 
     def __init__(self, members: Members, *, name: str) -> None:
@@ -55,6 +60,7 @@ class MeasuredEstimator:
         self.evidence = evidence_of([(member.arch, member.resolution) for member in members.rows])
         self._fit = _fit(members)
         self.loo_error = self._fit.loo_error
+        self.left_out = self._fit.left_out
 
     @classmethod
     def from_csv(cls, path: Path) -> MeasuredEstimator:
@@ -113,6 +119,7 @@ def _fit(members: Members) -> _Fit:
         residual=_quantile(np.abs(residuals[best])),
         leverage=float(leverage.mean()),
         loo_error=float(np.abs(residuals[best]).mean()),
+        left_out=values + residuals[best],
     )
 
 

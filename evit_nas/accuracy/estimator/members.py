@@ -1,7 +1,8 @@
-"""Measured members in a CSV file: columns arch, resolution, miou or top1, and optionally seed.
+"""Measured members in a CSV file: columns arch, resolution, miou or top1, and optionally seed and recipe.
 
 `arch` is the name of an official network, the path of a YAML file (relative to the CSV) or its text; `resolution` is
-HEIGHTxWIDTH and may be empty where the YAML has one; the metric is in percent. Other columns are ignored.
+HEIGHTxWIDTH and may be empty where the YAML has one; the metric is in percent. `recipe` says how a row was trained, all
+of it: rows are compared within one recipe only. Other columns are kept as text.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evit_nas.errors import InputError
@@ -20,6 +21,17 @@ from evit_nas.space.document import read_text
 from evit_nas.space.yaml_io import arch_from_yaml
 
 METRICS = {"miou": "seg", "top1": "cls"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasuredLine:
+    """One line of a file. `cells`: all its columns as text."""
+
+    arch: ArchConfig
+    resolution: Resolution
+    value: float
+    recipe: str
+    cells: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,32 +46,62 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Members:
-    """All members of a file, with one metric."""
+    """The members of one recipe, with one metric."""
 
     metric: str
     rows: tuple[Member, ...]
 
 
 def read_members(path: Path) -> Members:
-    """The members in the CSV file at `path`. Raises InputError, with file and line, for anything else."""
-    reader = csv.DictReader(io.StringIO(read_text(path)))
-    columns = reader.fieldnames or []
-    metric = _metric(path, columns)
+    """The members in the CSV file at `path` under the recipe that has most networks (of equals the last in the file).
+
+    Raises InputError, with file and line, for anything else.
+    """
+    metric, lines = read_lines(path)
+    networks: dict[str, set[tuple[ArchConfig, Resolution]]] = defaultdict(set)
+    for line in lines:
+        networks[line.recipe].add((line.arch, line.resolution))
+    chosen = max(networks, key=lambda recipe: (len(networks[recipe]), list(networks).index(recipe)), default="")
+    return Members(metric=metric, rows=means([line for line in lines if line.recipe == chosen]))
+
+
+def means(lines: Sequence[MeasuredLine]) -> tuple[Member, ...]:
+    """One member for each network at one input. Networks that differ in eps or classes alone count as one."""
     values: dict[tuple[ArchConfig, Resolution], list[float]] = defaultdict(list)
+    first: dict[tuple[ArchConfig, Resolution], ArchConfig] = {}
+    for line in lines:
+        key = same_network(line.arch), line.resolution
+        first.setdefault(key, line.arch)
+        values[key].append(line.value)
+    return tuple(
+        Member(arch=first[key], resolution=key[1], value=sum(seen) / len(seen), seeds=len(seen))
+        for key, seen in values.items()
+    )
+
+
+def same_network(arch: ArchConfig) -> ArchConfig:
+    """What two files of one network share: eps and the number of classes follow from where it is used."""
+    return replace(arch, eps=1e-6, head=replace(arch.head, classes=1))
+
+
+def read_lines(path: Path) -> tuple[str, list[MeasuredLine]]:
+    """The metric and all lines of the CSV file at `path`. Raises InputError, with file and line."""
+    reader = csv.DictReader(io.StringIO(read_text(path)))
+    metric = _metric(path, reader.fieldnames or [])
+    lines = []
     try:
         for row in reader:
             where = f"{path}:{reader.line_num}"
             arch, resolution = _network(row, path, where)
             if arch.task != METRICS[metric]:
                 raise InputError(f"{where}: a network for {arch.task} with {metric}; that needs {METRICS[metric]}")
-            values[arch, resolution].append(_percent(row.get(metric), metric, where))
+            value = _percent(row.get(metric), metric, where)
+            cells = {name: text or "" for name, text in row.items() if name is not None}
+            recipe = cells.get("recipe", "")
+            lines.append(MeasuredLine(arch=arch, resolution=resolution, value=value, recipe=recipe, cells=cells))
     except csv.Error as error:
         raise InputError(f"{path}:{reader.line_num}: not CSV ({error})") from None
-    rows = [
-        Member(arch=arch, resolution=resolution, value=sum(seen) / len(seen), seeds=len(seen))
-        for (arch, resolution), seen in values.items()
-    ]
-    return Members(metric=metric, rows=tuple(rows))
+    return metric, lines
 
 
 def _metric(path: Path, columns: Sequence[str]) -> str:

@@ -75,6 +75,10 @@ class PublishedEstimator:
         """Estimates in percent of N networks: sums (N, 21), resolutions (N, 2) in pixels."""
         return self._evaluate(parts(sums, resolutions), resolutions)
 
+    def position(self, sums: Floats, resolutions: Floats) -> Floats:
+        """Where N networks stand on the published axis of size, (N,): sums (N, 21), resolutions (N, 2) in pixels."""
+        return self.curve.locate(parts(sums, resolutions)).mean
+
     def estimate(self, arch: ArchConfig, resolution: Resolution) -> AccuracyEstimate:
         """Estimate of one network in percent, with its departures from the evidence. InputError on a wrong task."""
         self._check_task(arch)

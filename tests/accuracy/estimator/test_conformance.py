@@ -10,27 +10,33 @@ import numpy as np
 import pytest
 
 from evit_nas.accuracy.estimator.base import AccuracyEstimator
+from evit_nas.accuracy.estimator.combined import CombinedEstimator
 from evit_nas.accuracy.estimator.measured import MeasuredEstimator
 from evit_nas.accuracy.estimator.members import Member, Members
 from evit_nas.accuracy.estimator.published import PublishedEstimator
 from evit_nas.graph.blocks import layout
-from evit_nas.space.arch import ArchConfig, Resolution, named_arch
+from evit_nas.space.arch import ArchConfig, Resolution, StageConfig, named_arch
 
 
-def _measured() -> AccuracyEstimator:
-    """Members of several widths and inputs with made-up values."""
+def _members() -> Members:
+    """Of several widths, kernels and inputs, with made-up values."""
     arch = named_arch("b0")
     rows = [
         Member(
-            arch=replace(arch, stages=tuple(replace(s, width=8 * round(s.width * factor / 8)) for s in arch.stages)),
+            arch=replace(arch, stages=tuple(_changed(s, factor, 3 + 2 * (i % 2)) for s in arch.stages)),
             resolution=(side, 2 * side),
             value=40 + 3 * factor + side / 100,
             seeds=1,
         )
-        for factor in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
+        for i, factor in enumerate((1.0, 1.5, 2.0, 2.5, 3.0, 3.5))
         for side in (256, 512)
     ]
-    return MeasuredEstimator(Members(metric="miou", rows=tuple(rows)), name="made up")
+    return Members(metric="miou", rows=tuple(rows))
+
+
+def _changed(stage: StageConfig, factor: float, kernel: int) -> StageConfig:
+    down = replace(stage.down, kernel=kernel)
+    return replace(stage, width=8 * round(stage.width * factor / 8), down=down)
 
 
 ESTIMATORS: dict[str, tuple[Callable[[], AccuracyEstimator], tuple[str, ...], tuple[Resolution, ...]]] = {
@@ -40,7 +46,12 @@ ESTIMATORS: dict[str, tuple[Callable[[], AccuracyEstimator], tuple[str, ...], tu
         ("b1-ade20k", "b2-ade20k", "b3-ade20k"),
         ((256, 256), (512, 512)),
     ),
-    "measured": (_measured, ("b0", "b1"), ((256, 512), (512, 1024))),
+    "measured": (lambda: MeasuredEstimator(_members(), name="made up"), ("b0", "b1"), ((256, 512), (512, 1024))),
+    "published+measured": (
+        lambda: CombinedEstimator(_members(), name="made up"),
+        ("b0", "b3"),
+        ((256, 512), (1024, 2048)),
+    ),
     "published-cls": (lambda: PublishedEstimator("published-cls"), ("b0-cls", "b3-cls"), ((160, 160), (288, 288))),
 }
 
