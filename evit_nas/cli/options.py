@@ -21,7 +21,10 @@ Arch = Annotated[
     str, typer.Argument(help="b0..b3, b1-ade20k.., b0-cls.., a YAML file or a checkpoint.", metavar="ARCH")
 ]
 DatasetName = Annotated[
-    str, typer.Option("--dataset", help="cityscapes, ade20k, camvid, idd-lite, idd-lite-held-out, folders, scenes.", metavar="NAME")
+    str,
+    typer.Option(
+        "--dataset", help="cityscapes, ade20k, camvid, idd-lite, idd-lite-held-out, folders, scenes.", metavar="NAME"
+    ),
 ]
 DatasetRoot = Annotated[
     Path | None, typer.Option("--root", help="Folder of the data set.", metavar="DIR", show_default=False)
