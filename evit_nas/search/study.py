@@ -19,7 +19,7 @@ from evit_nas.errors import InputError
 from evit_nas.search.breeding import Breeder
 from evit_nas.search.objective import Rows, Score, Scores, join
 from evit_nas.search.packing import Row
-from evit_nas.search.pareto import Indices, accuracy_front, front, objectives, select_best
+from evit_nas.search.pareto import Indices, front, objectives, select_best
 from evit_nas.space.space import SearchSpace
 
 POPULATION = 20  # docs/decisions.md has the others that were tried
@@ -56,14 +56,6 @@ class StudyResult:
         """Feasible members on the front of all three objectives, best metric first."""
         members = np.flatnonzero(self.feasible)
         return np.asarray(members[front(objectives(self.scores.take(members)))])
-
-    def latency_front(self) -> Indices:
-        """Feasible members on the front of latency and metric, cheapest first."""
-        return accuracy_front(self.scores, self.scores.latency_ms, self.feasible)
-
-    def macs_front(self) -> Indices:
-        """Feasible members on the front of MACs and metric, cheapest first."""
-        return accuracy_front(self.scores, self.scores.macs.astype(np.float64), self.feasible)
 
     def best(self, k: int) -> Indices:
         """`k` winners: the best metric first, the others spread over latencies not far below the budget."""

@@ -65,12 +65,6 @@ class Soc:
         """The cluster with the highest clock."""
         return max(self.clusters, key=lambda cluster: cluster.peak_khz)
 
-    def is_verified(self, fact: str) -> bool:
-        """Whether one of FACTS is shown by a public source. Raises ValueError for another word."""
-        if fact not in FACTS:
-            raise ValueError(f"{fact!r} is not one of {FACTS}")
-        return fact in self.verified
-
 
 @cache
 def socs() -> tuple[Soc, ...]:

@@ -40,7 +40,7 @@ def test_unknown_word_names_the_nearest() -> None:
 
 @pytest.mark.parametrize("soc", socs(), ids=lambda soc: soc.id)
 def test_entries_are_consistent(soc: object) -> None:
-    from evit_nas.soc.registry import Soc
+    from evit_nas.soc.registry import FACTS, Soc
 
     assert isinstance(soc, Soc)
     cores = [core for cluster in soc.clusters for core in cluster.cores]
@@ -57,10 +57,9 @@ def test_names_are_unique() -> None:
 
 def test_facts_are_marked() -> None:
     soc = resolve("sm8450")
-    assert soc.is_verified("parts")
-    assert not soc.is_verified("clocks")
-    with pytest.raises(ValueError, match="colour"):
-        soc.is_verified("colour")
+    assert "parts" in soc.verified
+    assert "clocks" not in soc.verified
+    assert all(soc.verified <= set(FACTS) for soc in socs())
 
 
 def test_phone_by_its_properties() -> None:
