@@ -59,8 +59,7 @@ def macs_of(kernel: FusedKernel, step: int) -> int:
             outputs, inputs = kernel.weights[0]
             return prod(kernel.inputs[0]) // inputs * _up(inputs, step) * _up(outputs, step)
         case "BATCH_MATMUL":
-            depth = (kernel.inputs or kernel.weights)[0][-1]
-            return prod(kernel.outputs[0][:-1]) * _up(depth, step) * _up(kernel.outputs[0][-1], step)
+            return prod(kernel.outputs[0][:-1]) * _up(kernel.depth, step) * _up(kernel.outputs[0][-1], step)
     return 0
 
 

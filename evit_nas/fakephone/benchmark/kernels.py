@@ -40,6 +40,7 @@ class FusedKernel:
     """One event of the runtime's profiler. `node`: index of the operator it comes from; `partition` -1: a builtin.
 
     `inputs` and `outputs` are shapes, without the integers that shape the work; `weights` are the constant ones.
+    `depth` of a product of matrices, either of which may be constant: the terms of one output.
     """
 
     kind: str
@@ -50,7 +51,7 @@ class FusedKernel:
     weights: tuple[tuple[int, ...], ...]
     output_names: tuple[str, ...] = ()
     window_stride: int = 1
-    transposed: bool = False
+    depth: int = 0
     free: bool = False
 
 
@@ -178,7 +179,7 @@ def _finished(tensors: tuple[FileTensor, ...], piece: _Piece, partition: int, fr
         weights=tuple(shape(index) for index in constants),
         output_names=tuple(tensors[index].name for index in piece.writes if index >= 0),
         window_stride=max(options.get("strideH", 1), options.get("strideW", 1)),
-        transposed=bool(options.get("adjY", False)),
+        depth=shape(piece.reads[0])[-1] if piece.kind == "BATCH_MATMUL" else 0,
         free=free,
     )
 

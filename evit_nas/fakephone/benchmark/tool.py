@@ -211,7 +211,10 @@ class _Run:
             spread_us = sd * sqrt(sum(time_us * time_us for time_us in loaded.kernel_us))
             return max((total_us + self._random.gauss(0.0, spread_us)) * slowdown, 0.1 * total_us) + graph_us
         times = [max(time_us * slowdown * (1 + self._random.gauss(0.0, sd)), 0.0) for time_us in loaded.kernel_us]
-        events = [(*name, self._whole(time_us)) for name, time_us in zip(loaded.names, times, strict=True)]
+        events = [
+            (*name, int(time_us) if kernel.partition >= 0 else self._whole(time_us))
+            for name, kernel, time_us in zip(loaded.names, loaded.kernels, times, strict=True)
+        ]
         profile.add_run(events[: self._buffer_entries()])
         return sum(times) + graph_us + _EVENT_US * len(times)
 
@@ -221,7 +224,10 @@ class _Run:
         return int(self._flags.number("max_profiling_buffer_entries"))
 
     def _whole(self, time_us: float) -> int:
-        """Whole microseconds between two readings of a clock that counts them."""
+        """Between two readings of a clock that counts microseconds, as TFLite takes its times.
+
+        XNNPACK instead cuts off the difference of two finer readings (xnn_get_elapsed_time in its src/runtime.c).
+        """
         return int(time_us + self._random.random())
 
     # --- the profile

@@ -44,7 +44,7 @@ def test_channels_are_rounded_up_before_counting() -> None:
             1152,
         ),
         (FusedKernel("FULLY_CONNECTED", 0, 0, ((6, 10),), ((6, 20),), ((20, 10),)), "fully_connected", 1200),
-        (FusedKernel("BATCH_MATMUL", 0, 0, ((2, 5, 7), (2, 7, 3)), ((2, 5, 3),), ()), "batch_matmul", 210),
+        (FusedKernel("BATCH_MATMUL", 0, 0, ((2, 5, 7), (2, 7, 3)), ((2, 5, 3),), (), depth=7), "batch_matmul", 210),
         (FusedKernel("ADD", 0, 0, ((1, 4), (1, 4)), ((1, 4),), ()), "elementwise", 0),
         (FusedKernel("RESIZE_BILINEAR", 0, 0, ((1, 4, 4, 8),), ((1, 8, 8, 8),), ()), "resize", 0),
         (FusedKernel("TRANSPOSE", 0, 0, ((4, 2),), ((2, 4),), ()), "data_movement", 0),
@@ -58,6 +58,7 @@ def test_kinds_and_macs(kernel: FusedKernel, kind: str, macs: int) -> None:
 @pytest.mark.parametrize("style", ["ours", "authors"])
 def test_kernels_are_those_that_the_runtime_shows(style: str) -> None:
     """Two readers written apart agree on a whole network: number, order, partitions and shapes."""
+    from evit_nas.graph.cost import signature_macs
     from evit_nas.graph.emit import emit
     from evit_nas.graph.fuse import trace
     from evit_nas.graph.lowering import AUTHORS, OURS
@@ -73,6 +74,7 @@ def test_kernels_are_those_that_the_runtime_shows(style: str) -> None:
     for kernel, step in zip(kernels, expected, strict=True):
         assert (kernel.partition, kernel.free) == (step.kernel.partition, step.free)
         assert list(kernel.outputs) == [output.shape for output in step.kernel.signature.outputs]
+        assert macs_of(kernel, 1) == signature_macs(step.kernel.signature), kernel
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x20\x00\x00\x00TFL3" + bytes(64)])
