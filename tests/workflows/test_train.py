@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from evit_nas.model.checkpoint import read_checkpoint
 from evit_nas.space.arch import ArchConfig, BlockConfig, MsaConfig, SegHead, StageConfig, StemConfig
 from evit_nas.workflows.data import data_check
 from evit_nas.workflows.evaluate import evaluate
+from evit_nas.workflows.export import export
+from evit_nas.workflows.progress import Silent
 from evit_nas.workflows.train import train
 
 RECIPE = """schema: evit-nas/recipe-1
@@ -81,7 +85,9 @@ def test_from_a_folder_to_a_trained_network(arch: ArchConfig, root: Path) -> Non
     lines = (root.parent / "run/history.csv").read_text().splitlines()
     assert lines[0] == "epoch,step,learning_rate,loss,seconds,miou"
     assert [line.split(",")[:2] for line in lines[1:]] == [["1", "2"], ["2", "4"]]
-    again = evaluate(result.checkpoint, dataset="folders", root=root)
+    assert (root.parent / "run/curves.png").is_file()
+    again = evaluate(result.checkpoint, dataset="folders", root=root, out=root.parent / "figures")
+    assert [path.name for path in again.files] == ["confusion.png", "confusion.svg"]
     assert (again.miou, again.split, again.images, again.resolution) == (result.miou, "val", 2, "32x64")
     assert sum(map(sum, again.confusion)) == 2 * 40 * 70
 
@@ -99,6 +105,29 @@ def test_a_training_is_not_overwritten_and_resumes_to_the_same(arch: ArchConfig,
         run(arch, root, resume=True, seed=1)
 
 
+def test_a_training_starts_from_another_network(arch: ArchConfig, root: Path) -> None:
+    """A wider one from the one that was trained; on a resume the same file is asked for."""
+    init = run(arch, root).checkpoint
+    notes: list[str] = []
+
+    class Notes(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    wider = replace(arch, stages=(*arch.stages[:3], replace(arch.stages[3], width=24)))
+    out = root.parent / "wider"
+    first = run(wider, root, init=init, out=out, progress=Notes())
+    assert notes[0].startswith(f"started from {init}: ")
+    rows = list(csv.DictReader((out / "init.csv").open()))
+    assert {row["taken"] for row in rows} == {"whole", "part"}
+    assert ("head/inputs/stage4/conv/weight", "8x24x1x1", "8x16x1x1", "part") in [tuple(row.values()) for row in rows]
+    assert run(wider, root, init=init, out=out, resume=True).miou == first.miou
+    with pytest.raises(InputError, match=r"another training \(init\)"):
+        run(wider, root, out=out, resume=True)
+    with pytest.raises(InputError, match=r"--init .*absent: cannot be read \(No such file"):
+        run(wider, root, init=root / "absent", out=root.parent / "none")
+
+
 def test_what_cannot_be_trained(arch: ArchConfig, root: Path) -> None:
     with pytest.raises(InputError, match="multiples of 32"):
         run(arch, root, resolution=(30, 64))
@@ -109,6 +138,15 @@ def test_what_cannot_be_trained(arch: ArchConfig, root: Path) -> None:
     (root / "masks/val/1.png").unlink()
     with pytest.raises(InputError, match=r"1\.jpg: no label for it"):
         run(arch, root)
+
+
+def test_views_of_a_file_and_of_its_checkpoint_score_the_same(arch: ArchConfig, root: Path) -> None:
+    checkpoint = run(arch, root, epochs=1).checkpoint
+    file = export(checkpoint, formats=("tflite",), out=root.parent / "export").files["tflite"]
+    options = {"dataset": "folders", "root": root, "scales": (1.0, 1.5), "flip": True, "sliding_window": True}
+    assert evaluate(file, **options).miou == pytest.approx(evaluate(checkpoint, **options).miou, abs=0.05)
+    with pytest.raises(InputError, match="takes 32x64 only; add --sliding-window"):
+        evaluate(file, dataset="folders", root=root, scales=(0.5, 1.0))
 
 
 def test_what_cannot_be_evaluated(arch: ArchConfig, root: Path) -> None:
