@@ -41,7 +41,8 @@ class Board:
         self._show()
 
     def predictions(self, model: Model) -> None:
-        """The first images of val under the classes that `model` gives them; they appear with the epoch at hand."""
+        """The first images of val under the classes of the label (left) and those that `model` gives (right); they are
+        written with the scalars of the epoch at hand."""
         examples, colours = self._dataset.split("val"), class_colours(len(self._dataset.classes))
         self._waiting = []
         for index in range(min(_IMAGES, len(examples))):
@@ -58,7 +59,7 @@ class Board:
 
     def _show(self) -> None:
         for index, image in enumerate(self._waiting):
-            self._writer.add_image(f"val/{index} (label, prediction)", image, self._step)
+            self._writer.add_image(f"val/{index}", image, self._step)
         self._waiting = []
         self._writer.flush()
 
