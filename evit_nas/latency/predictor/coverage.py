@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from evit_nas.errors import TableError
 from evit_nas.latency.predictor.features import Axes
 
 Range = tuple[float, float]
+Ends = frozenset[tuple[str, str, bool]]  # family and variant, axis, whether it is the upper end
 SLACK = 1.001  # relative; ranges survive being printed
 
 
@@ -38,6 +40,25 @@ class Ranges:
         return all(
             name in spans and spans[name][0] / SLACK <= value <= spans[name][1] * SLACK for name, value in kernel.values
         )
+
+    def ends_at(self, kernel: Axes) -> Ends:
+        """The ends of these ranges that a kernel inside them lies at."""
+        key = _key(kernel)
+        spans = self.seen.get(key, {})
+        low = {(key, name, False) for name, value in kernel.values if name in spans and value <= spans[name][0] * SLACK}
+        high = {(key, name, True) for name, value in kernel.values if name in spans and value >= spans[name][1] / SLACK}
+        return frozenset(low | high)
+
+    def ends_beyond(self, other: Ranges) -> Ends:
+        """The ends of these ranges that `other` does not reach."""
+        beyond: set[tuple[str, str, bool]] = set()
+        for key, spans in self.seen.items():
+            others = other.seen.get(key, {})
+            for name, (low, high) in spans.items():
+                other_low, other_high = others.get(name, (math.inf, -math.inf))
+                beyond |= {(key, name, False)} if other_low > low * SLACK else set()
+                beyond |= {(key, name, True)} if other_high < high / SLACK else set()
+        return frozenset(beyond)
 
     def document(self) -> dict[str, dict[str, list[float]]]:
         """Plain data for a table's JSON."""

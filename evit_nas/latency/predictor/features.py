@@ -1,7 +1,8 @@
 """The only extractor: from a kernel signature to the numbers that predictors read.
 
-Four views of one signature: `Facts` (counts and sizes), `cost_columns` (the physical columns that a calibration sums
-over whole networks), `axes` (what coverage compares) and `kernel_input` (what the regression of a kernel reads).
+Five views of one signature: `Facts` (counts and sizes), `cost_columns` (the physical columns that a calibration sums
+over whole networks), `axes` and `hull_axes` (what the coverage of a calibrated and of a measured table compares) and
+`kernel_input` (what the regression of a kernel reads).
 Tensors are NHWC; weights of CONV_2D are [out, kh, kw, in / groups], of DEPTHWISE_CONV_2D [1, kh, kw, channels].
 """
 
@@ -151,6 +152,18 @@ def axes(signature: KernelSignature) -> Axes:
     return Axes(family, _variant(signature), tuple((name, float(value)) for name, value in values.items()))
 
 
+def hull_axes(signature: KernelSignature) -> Axes:
+    """What the hull of a measured table is made of: the axes and the MACs, so that a kernel that is large in every axis
+    at once is outside of it until one as large was measured.
+
+    A fused clamp is no variant here: XNNPACK's microkernels for x86 and Arm all clamp, with infinite limits where there
+    is none.
+    """
+    kernel = axes(signature)
+    macs = ("macs", float(max(signature_macs(signature), 1)))
+    return Axes(kernel.family, _variant(signature, without="fused_activation"), (*kernel.values, macs))
+
+
 def _convolution(signature: KernelSignature) -> tuple[str, dict[str, float]]:
     data, weights = signature.inputs[0].shape, signature.inputs[1].shape
     out = signature.outputs[0].shape
@@ -188,9 +201,9 @@ def _tensorwise(signature: KernelSignature) -> dict[str, float]:
     return {"read": max(read, 1), "written": max(written, 1), "last": max(prod(last), 1)}
 
 
-def _variant(signature: KernelSignature) -> str:
+def _variant(signature: KernelSignature, *, without: str = "") -> str:
     """Discrete properties, for example `fused_activation=RELU kernel=3x3 stride_h=2 acc float32`."""
-    kept = ("adj_x", "adj_y", "axis", "dilation_h", "fused_activation", "perm", "stride_h", "stride_w")
+    kept = {"adj_x", "adj_y", "axis", "dilation_h", "fused_activation", "perm", "stride_h", "stride_w"} - {without}
     attrs = [f"{name}={value}" for name, value in signature.attrs if name in kept]
     if signature.kind in ("CONV_2D", DEPTHWISE_KIND) and len(signature.inputs) > 1:
         attrs.append("kernel={}x{}".format(*signature.inputs[1].shape[1:3]))

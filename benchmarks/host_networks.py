@@ -1,0 +1,152 @@
+"""The networks that the host predictor is judged on, and their timings; for the scripts that compare with them.
+
+    python benchmarks/host_networks.py [--out FILE] [--seconds S] [--share X]
+
+Times what is not in FILE yet, for S seconds at most, and says how much is left. Every timing is appended at once.
+
+- default: 200 members of the default space, log-uniform in MACs, ten bins from the smallest to 20 G;
+- official: B0 to B3 at 512x1024, and neighbours: 10 of each that differ from it by one step in one dimension;
+- large: 20 members log-uniform from 20 to 160 G (two thirds of all members are in between; a larger one takes minutes).
+
+None of them is in the plan of a profile. Each is timed four times, each time after all others, in a session of its own:
+0.25 s and four runs at least, three from 5 G on, two above 20 G. All of it takes less than half an hour; `--share 0.2`
+times the first fifth of every group.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evit_nas.graph.cost import arch_macs
+from evit_nas.graph.emit import emit
+from evit_nas.latency.predictor.base import Floats
+from evit_nas.latency.profiler.devices.host import HostDevice
+from evit_nas.latency.profiler.lock import machine_lock
+from evit_nas.latency.profiler.plan import stratified_members
+from evit_nas.latency.profiler.protocol import Canary, time_network
+from evit_nas.latency.table.networks import load_networks
+from evit_nas.space.dimension import Candidate
+from evit_nas.space.space import SearchSpace, load_space
+from evit_nas.tflite.weights import fill_random
+from evit_nas.tflite.writer import write
+
+SEED = 20_250
+BINS = 10
+PER_GROUP = 10  # neighbours of each official network
+OFFICIAL_SIZE = (512, 1024)
+MAX_MACS, LARGE_MACS = 20e9, 160e9
+PASSES = 4
+TIMINGS = Path("reports/host_accuracy.jsonl")
+Key = tuple[str, int]  # group, number in it
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Networks with their timings in milliseconds and the reference model's microseconds beside, (PASSES, N)."""
+
+    keys: tuple[Key, ...]
+    members: tuple[Candidate, ...]
+    latency_ms: Floats
+    canary_us: Floats
+
+    @property
+    def macs(self) -> Floats:
+        return np.array([float(arch_macs(member.arch, member.resolution)) for member in self.members])
+
+
+def networks_to_time(share: float = 1.0) -> dict[Key, Candidate]:
+    """The first `share` of each group."""
+    space = load_space("efficientvit-seg")
+    smallest = space.smallest()
+    low = float(arch_macs(smallest.arch, smallest.resolution))
+    official = [Candidate(space.member(name), OFFICIAL_SIZE) for name in space.members]
+    groups: dict[str, Sequence[Candidate]] = {
+        "default": stratified_members(space, seed=SEED, count=200, macs=(low, MAX_MACS)),
+        "official": official,
+        "neighbours": _neighbours(space, official),
+        "large": stratified_members(space, seed=SEED, count=20, macs=(MAX_MACS, LARGE_MACS)),
+    }
+    return {
+        (group, i): member
+        for group, members in groups.items()
+        for i, member in enumerate(members[: round(share * len(members))])
+    }
+
+
+def _neighbours(space: SearchSpace, official: Sequence[Candidate]) -> list[Candidate]:
+    """PER_GROUP of each, drawn once for all; the first of every official network come first."""
+    random = np.random.default_rng(SEED)
+    drawn = [random.permutation(np.array(space.neighbours(member), dtype=object))[:PER_GROUP] for member in official]
+    return [own[i] for i in range(PER_GROUP) for own in drawn]
+
+
+def read_timings(path: Path) -> dict[tuple[int, Key], tuple[float, float]]:
+    """(pass, network) -> milliseconds, the reference model's microseconds then; from the finished lines of `path`."""
+    if not path.exists():
+        return {}
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return {
+        (line["pass"], (line["group"], line["number"])): (line["latency_ms"], line["canary_us"])
+        for line in lines
+        if line.get("seed") == SEED
+    }
+
+
+def load_timed(path: Path, table: Path, share: float = 1.0) -> Timed:
+    """Networks timed in every pass and unknown to `table`. Exits where some are not timed yet."""
+    timings, wanted = read_timings(path), networks_to_time(share)
+    left = sum((turn, key) not in timings for turn in range(PASSES) for key in wanted)
+    if left:
+        raise SystemExit(f"{path}: {left} timings left; python benchmarks/host_networks.py --out {path} goes on")
+    known = {(row.arch, row.resolution) for row in load_networks(table)}
+    chosen = {key: member for key, member in wanted.items() if (member.arch, member.resolution) not in known}
+    latency, canary = (
+        np.array([[timings[turn, key][part] for key in chosen] for turn in range(PASSES)]) for part in (0, 1)
+    )
+    return Timed(tuple(chosen), tuple(chosen.values()), latency, canary)
+
+
+def time_networks(networks: Mapping[Key, Candidate], path: Path, seconds: float) -> int:
+    """Time what is not timed yet, for `seconds` at most; the number of timings left."""
+    done, started = read_timings(path), time.monotonic()
+    todo = [(turn, key) for turn in range(PASSES) for key in networks if (turn, key) not in done]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with machine_lock("timing"), path.open("a", encoding="utf-8") as file:
+        canary = Canary(HostDevice())
+        canary.settle()
+        for count, (turn, (group, number)) in enumerate(todo):
+            if time.monotonic() - started > seconds:
+                return len(todo) - count
+            row = {"seed": SEED, "pass": turn, "group": group, "number": number}
+            file.write(json.dumps({**row, **_timing(canary, networks[group, number])}) + "\n")
+            file.flush()
+    return 0
+
+
+def _timing(canary: Canary, member: Candidate) -> dict[str, object]:
+    macs = arch_macs(member.arch, member.resolution)
+    min_runs = 4 if macs < 5e9 else 3 if macs < MAX_MACS else 2
+    model = write(fill_random(emit(member.arch, member.resolution), seed=0))
+    timing = time_network(canary, model, seconds=0.25, min_runs=min_runs, rounds=(1, 1))
+    return {"latency_ms": timing.latency_ms, "canary_us": timing.canary_us, "problem": timing.problem}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=TIMINGS)
+    parser.add_argument("--seconds", type=float, default=2100.0)
+    parser.add_argument("--share", type=float, default=1.0)
+    options = parser.parse_args()
+    left = time_networks(networks_to_time(options.share), options.out, options.seconds)
+    print(json.dumps({"timings": str(options.out), "left": left}))
+
+
+if __name__ == "__main__":
+    main()
