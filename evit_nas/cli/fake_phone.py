@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from evit_nas.fakephone.arm64.toolchain import PACKAGES
 from evit_nas.fakephone.faults import NAMES, PHASES
 
 NAME = "fake-phone"
@@ -18,6 +19,9 @@ a window opens once the phone has spent after_s in that phase (no phase: since i
 (none: for good).
 
 {_FAULTS_HELP}
+
+With --exec arm64 the phone carries no benchmark_model; Android programs that are pushed run with your rights, and the
+times are the emulator's and mean nothing. It needs the Debian packages {", ".join(PACKAGES)}.
 """
 
 
@@ -33,10 +37,14 @@ def command(
     time_scale: Annotated[
         float, typer.Option(help="Wall seconds per phone second; 0: answer at once on a simulated clock.", min=0)
     ] = 0.0,
+    execute: Annotated[
+        Literal["simulated", "arm64"],
+        typer.Option("--exec", help="Its own benchmark_model, or arm64 programs that you push, under qemu-user."),
+    ] = "simulated",
 ) -> None:
     from evit_nas.fakephone.serve import serve
 
-    serve(soc=soc, port=port, cost_model=cost_model, faults=faults, time_scale=time_scale)
+    serve(soc=soc, port=port, cost_model=cost_model, faults=faults, time_scale=time_scale, arm64=execute == "arm64")
 
 
 command.__doc__ = HELP

@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Mapping
 
 from evit_nas.errors import InputError
 from evit_nas.fakephone.link import Link
 from evit_nas.fakephone.phone import Phone
 from evit_nas.fakephone.process import Ended
+from evit_nas.fakephone.program import Program
 from evit_nas.fakephone.programs import PROGRAMS, TOOLS
 from evit_nas.fakephone.shell_service import serve_shell
 from evit_nas.fakephone.stream import Stream
@@ -21,8 +23,8 @@ _TICK_S = 0.02
 class Daemon:
     """Listens from `start` to `stop`. Only loopback: anyone who can connect may run the phone's commands."""
 
-    def __init__(self, phone: Phone, port: int = 0) -> None:
-        self._phone, self._wanted_port = phone, port
+    def __init__(self, phone: Phone, port: int = 0, tools: Mapping[str, Program] = TOOLS) -> None:
+        self._phone, self._wanted_port, self._tools = phone, port, tools
         self._listener: socket.socket | None = None
         self._links: list[Link] = []
         self._stopped = threading.Event()
@@ -89,7 +91,7 @@ class Daemon:
         head, _, argument = service.partition(":")
         options = head.split(",")
         if options[0] in ("shell", "exec"):
-            serve_shell(self._phone, stream, argument, PROGRAMS, TOOLS, v2="v2" in options)
+            serve_shell(self._phone, stream, argument, PROGRAMS, self._tools, v2="v2" in options)
         elif head == "sync":
             self._sync(stream)
         elif head == "root":

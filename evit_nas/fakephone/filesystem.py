@@ -116,6 +116,15 @@ class FileSystem:
             return False
         return True
 
+    def listing(self) -> dict[str, Node]:
+        """Files and folders by path, at /proc and /sys those files that the shell may read."""
+        with self._lock:
+            found = dict(self._nodes)
+        for path, content in self._kernel(0).items():
+            if content is not None:
+                found[path] = Node(stat.S_IFREG | 0o444, self._now_s(), content.encode())
+        return found
+
     def glob(self, pattern: str, pid: int = 0) -> list[str]:
         """Paths that match, component by component, sorted."""
         found = ["/"]

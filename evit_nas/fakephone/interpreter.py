@@ -13,7 +13,7 @@ from evit_nas.fakephone.parser import parse
 from evit_nas.fakephone.phone import Phone
 from evit_nas.fakephone.process import Ended, Process
 from evit_nas.fakephone.program import HOME, PATH, ExitShell, Pipes, Program, appender, reader
-from evit_nas.fakephone.properties import TOOL_PROPERTY
+from evit_nas.fakephone.properties import TOOL_PATH
 from evit_nas.fakephone.redirection import redirect
 from evit_nas.fakephone.syntax import (
     AndOr,
@@ -231,9 +231,11 @@ class Shell:
         if marker and marker[1].decode() in self.tools:
             return self.tools[marker[1].decode()]
         if content.startswith(b"\x7fELF"):
+            if self.phone.emulator is not None:
+                return self.phone.emulator
             pipes.complain(
                 f"sh: {name}: not executable: 64-bit ELF file (this phone is a fake: it runs only the benchmark_model "
-                f"that it carries, {self.phone.properties[TOOL_PROPERTY]})"
+                f"that it carries, {TOOL_PATH}, unless it was started with --exec arm64)"
             )
             return 126
         script = content.decode("utf-8", errors="replace")

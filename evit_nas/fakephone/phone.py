@@ -13,6 +13,7 @@ from evit_nas.fakephone.filesystem import FileSystem
 from evit_nas.fakephone.heat import Heat
 from evit_nas.fakephone.kernel_files import kernel_files
 from evit_nas.fakephone.process import Process
+from evit_nas.fakephone.program import Program
 from evit_nas.fakephone.properties import default_settings, properties_of
 from evit_nas.soc.registry import Cluster, Soc
 
@@ -48,6 +49,7 @@ class Phone:
         self.files = FileSystem(lambda pid: kernel_files(self, pid), self.clock.epoch_s, self._refusal)
         self.processes: dict[int, Process] = {}
         self.on_link_fault: Callable[[], None] = lambda: None
+        self.emulator: Program | None = None  # runs programs that were pushed, where there is one
         self._process_lock = threading.Lock()
         self._schedule = Schedule(faults, self.clock.now_s(), self._opened)
         self._schedule.spend(None, 0.0, self.clock.now_s())

@@ -6,7 +6,7 @@ from evit_nas.soc.registry import Soc
 
 FINGERPRINT_PREFIX = "evit-nas/fake"
 TOOL_PATH = "/data/local/tmp/benchmark_model"
-TOOL_PROPERTY = "ro.evit_nas.benchmark_model"
+EMULATED = "ro.boot.qemu"  # as on Android's emulator
 
 
 def properties_of(soc: Soc, build: str) -> dict[str, str]:
@@ -35,7 +35,6 @@ def properties_of(soc: Soc, build: str) -> dict[str, str]:
         "ro.soc.manufacturer": "QTI",
         "ro.soc.model": soc.model,
         "sys.boot_completed": "1",
-        TOOL_PROPERTY: TOOL_PATH,
     }
 
 

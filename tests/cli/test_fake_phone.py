@@ -37,6 +37,8 @@ def test_help_lists_the_faults(command: Any) -> None:
         (["--cost-model", "/nonexistent.json"], "cannot be read"),
         (["--faults", "/nonexistent.json"], "cannot be read"),
         (["--time-scale", "-1"], "time-scale"),
+        (["--exec", "x86"], "arm64"),
+        (["--exec", "arm64", "--cost-model", "cost.json"], "choose one"),
     ],
 )
 def test_bad_input_is_one_line(command: Any, options: list[str], words: str) -> None:
@@ -52,3 +54,11 @@ def test_bad_cost_model_is_named(command: Any, tmp_path: Path) -> None:
     done = command(["fake-phone", "--cost-model", str(path)])
     assert done.code == 2
     assert str(path) in done.err
+
+
+def test_packages_that_arm64_lacks_are_named(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = command(["fake-phone", "--exec", "arm64"])
+    assert done.code == 2
+    assert "apt-get install qemu-user-static" in done.err
+    assert done.err.count("\n") == 1

@@ -1,0 +1,1 @@
+"""Programs for Android on 64-bit Arm, run for real under qemu-user."""
