@@ -1,7 +1,9 @@
 """Standard output of both tools: latency of the timed runs, and the operator profile where it is printed there.
 
 Lines have the prefix `INFO: ` since 2022, LiteRT's `INFO: [file.cc:NN] `, older ones none. Columns are found by their
-header: builds up to about TF 2.8, and LiteRT's, have `[start]` after the type.
+header: builds up to about TF 2.8, and LiteRT's, have `[start]` after the type. LiteRT's tool prints the runs as the
+classic one does, on standard output, but its block of results and its profile on standard error: here its text is both.
+That profile is of the last run alone (litert/tools/benchmark_litert_model.h starts it anew before each).
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ _PHASE = re.compile(
 _TIMES = re.compile(r"(?:Average inference|Inference) timings in us: (?P<fields>.+)")
 _COLUMN = re.compile(r"\[([^\]]+)\]")
 _UNCONSUMED = "Unconsumed cmdline flags:"
+_ELSEWHERE = re.compile(r"(Op profiling output file\.?|CSV File to export profiling data to): \[.+\]")
 _LITERT = re.compile(r"=+ BENCHMARK RESULTS =+")
-_LITERT_FIELD = re.compile(rf"(?P<key>[A-Z][A-Za-z ()]+):\s+(?P<value>{NUMBER}) ms(?: \((?P<runs>\d+) runs\))?")
+_LITERT_FIELD = re.compile(rf"(?P<key>[A-Z][A-Za-z ()]+):\s+(?P<value>{NUMBER})(?: ms)?(?: \((?P<runs>\d+) runs\))?")
+_LITERT_STEP_US = 10.0  # times there are in milliseconds with two decimals
 
 
 def parse_stdout(text: str) -> Report:
@@ -46,7 +50,7 @@ def parse_stdout(text: str) -> Report:
         return _litert(lines)
     latency, init_us = _classic(lines)
     rows = list(regular_part(lines))
-    elsewhere = any(line.startswith("Op profiling output file") for line in lines)
+    elsewhere = any(_ELSEWHERE.match(line) for line in lines)
     asked = any(line.strip() == "Enable op profiling: [1]" for line in lines)
     require(bool(rows) or elsewhere or not asked, "cut off before the operator profile")
     return Report(latency=latency, init_us=init_us, profile=parse_table(rows) if rows else None, tool="classic")
@@ -78,16 +82,26 @@ def _split(line: str, header: tuple[str, ...]) -> Sequence[str]:
     return match.groups() if match else ()
 
 
-def _classic(lines: Sequence[str]) -> tuple[Summary, float]:
-    """Latency and initialisation: the statistics after the last phase line, confirmed by the line of totals."""
+def _timed_runs(lines: Sequence[str]) -> Summary | None:
+    """The statistics after the last phase line; None where there is no such line at all."""
     phases = [(i, match) for i, line in enumerate(lines) if (match := _PHASE.fullmatch(line.strip()))]
-    require(1 <= len(phases) <= 2, f"{len(phases)} phases of runs instead of two: cut off, or no benchmark at all")
+    require(len(phases) <= 2, f"{len(phases)} phases of runs instead of two")
+    if not phases:
+        return None
     place, phase = phases[-1]
     after = [line for line in lines[place + 1 :] if line.strip()]
     require(bool(after), "cut off before the timed runs ended")
     latency = parse_statistics(after[0], "timed runs")
     enough = latency.count >= int(phase[1]) or phase[3] is not None
     require(enough, f"{latency.count} timed runs instead of {phase[1]}")
+    return latency
+
+
+def _classic(lines: Sequence[str]) -> tuple[Summary, float]:
+    """Latency and initialisation: the statistics of the timed runs, confirmed by the line of totals."""
+    latency = _timed_runs(lines)
+    if latency is None:
+        raise UnreadableOutput("no phase of runs: cut off, or no benchmark at all")
     totals = [match["fields"] for line in lines if (match := _TIMES.fullmatch(line.strip()))]
     require(len(totals) == 1, "no line of inference timings: cut off, or two of them")
     fields = dict(_field(part) for part in totals[0].split(", "))
@@ -106,7 +120,10 @@ def _field(part: str) -> tuple[str, float]:
 
 
 def _litert(lines: Sequence[str]) -> Report:
-    """LiteRT's block of results in milliseconds, and its summary of operators where `--use_profiler` was given."""
+    """LiteRT's block of results in milliseconds, and its summary of operators where `--use_profiler` was given.
+
+    The statistics of the timed runs are more exact than the block and stand in for it where they are there.
+    """
     starts = [i for i, line in enumerate(lines) if _LITERT.search(line)]
     require(len(starts) == 1, "two blocks of results")
     fields: dict[str, tuple[float, int]] = {}
@@ -119,13 +136,25 @@ def _litert(lines: Sequence[str]) -> Report:
     (mean, runs), low, high = fields["Inference (avg)"], fields["Inference (min)"][0], fields["Inference (max)"][0]
     require(runs >= 1 and low <= mean <= high, "the block of results contradicts itself")
     std = fields["Inference (std)"][0]
-    require(std <= 0.71 * (high - low) + 1.0, "the block of results contradicts itself")
-    latency = Summary(count=runs, avg_us=mean, min_us=low, max_us=high, std_us=std)
+    require(std <= 0.71 * (high - low) + 2 * _LITERT_STEP_US, "the block of results contradicts itself")
+    block = Summary(count=runs, avg_us=mean, min_us=low, max_us=high, std_us=std)
+    latency = _confirmed(_timed_runs(lines), block)
     first = next((i for i, line in enumerate(lines) if re.search(r"=+ Run Order =+", line)), None)
     profile = None if first is None else parse_table(_until_observed(lines[first:]), litert=True)
     if profile is not None:
-        profile = replace(profile, runs=runs)
+        profile = replace(profile, runs=1)
     return Report(latency=latency, init_us=fields["Model initialization"][0], profile=profile, tool="litert")
+
+
+def _confirmed(timed: Summary | None, block: Summary) -> Summary:
+    """`timed`, held against the block of results; the block itself where there are no statistics."""
+    if timed is None:
+        return block
+    names = ("avg_us", "min_us", "max_us", "std_us")
+    slack = _LITERT_STEP_US / 2 + 1.0  # the deviation was cut off to whole microseconds before
+    alike = all(close(getattr(timed, name), getattr(block, name), absolute=slack) for name in names)
+    require(alike and timed.count == block.count, "statistics and block of results contradict each other")
+    return timed
 
 
 def _until_observed(lines: Sequence[str]) -> list[str]:

@@ -51,8 +51,10 @@ class _Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextFormat:
-    """How one of the text formats writes a row. `rounding_us`: how far a printed average may be off; `litert`: written
-    by LiteRT's tool."""
+    """How one of the text formats writes a row. `rounding_us`: how far a printed average may be off.
+
+    `litert`: written by LiteRT's tool, which lists every operator by time and averages the types over their calls.
+    """
 
     header: Callable[[str], tuple[str, ...] | None]
     split: Split
@@ -76,7 +78,7 @@ def parse_sections(lines: Sequence[str], style: TextFormat) -> OpProfile:
     reader.check_finished()
     require(bool(blocks), "an operator profile without rows")
     require(internal in ([], [1]) and len(blocks) == 1 + len(internal), "several operator profiles in one output")
-    profiles = [_checked(block, style.rounding_us) for block in blocks]
+    profiles = [_checked(block, style) for block in blocks]
     check_indices([row for profile in profiles for row in profile.rows])
     if not internal:
         return profiles[0]
@@ -139,7 +141,7 @@ class _Reader:
         target[self._section].append(named)
 
 
-def _checked(block: _Block, rounding_us: float) -> OpProfile:
+def _checked(block: _Block, style: TextFormat) -> OpProfile:
     """A block as a profile, after everything that it says twice was compared."""
     require(block.timings is not None and block.executed >= 0, "the operator profile is cut off")
     assert block.timings is not None
@@ -147,14 +149,15 @@ def _checked(block: _Block, rounding_us: float) -> OpProfile:
     known = [_without_cdf(cells) for cells in block.rows]
     agree = all(_without_cdf(cells) in known for cells in block.top)
     require(agree, "two tables of the profile contradict each other")
-    require(len(block.top) == min(10, len(block.rows)), "rows are missing from the most expensive operators")
-    rows = tuple(map(_op_row, block.rows))
+    listed = len(block.rows) if style.litert else min(10, len(block.rows))
+    require(len(block.top) == listed, "rows are missing from the most expensive operators")
+    rows, rounding_us = tuple(map(_op_row, block.rows)), style.rounding_us
     total = block.timings.avg_us
     check_total(rows, total, rounding_us=rounding_us)
     for cells, row in zip(block.rows, rows, strict=True):
         slack = 0.0011 + 100 * (2 * row.calls * rounding_us + 0.5) / max(total, 1.0)
         require(close(_percent(cells["%"]), 100 * row.run_us / max(total, 1e-9), absolute=slack), "a share is wrong")
-    _check_types(block, rows, rounding_us)
+    _check_types(block, rows, style)
     return OpProfile(rows=rows, runs=block.timings.count, std_us=block.timings.std_us)
 
 
@@ -169,7 +172,7 @@ def _op_row(cells: Cells) -> OpRow:
     return op_row(cells["node type"], cells["name"].replace("\t", ","), avg_us=1e3 * avg_ms, calls=int(calls))
 
 
-def _check_types(block: _Block, rows: Sequence[OpRow], rounding_us: float) -> None:
+def _check_types(block: _Block, rows: Sequence[OpRow], style: TextFormat) -> None:
     """Hold the totals by type against the rows."""
     types = {cells["node type"]: cells for cells in block.by_type}
     groups: dict[str, list[OpRow]] = {}
@@ -180,8 +183,9 @@ def _check_types(block: _Block, rows: Sequence[OpRow], rounding_us: float) -> No
         calls = sum(row.calls for row in own)
         require(types[name]["count"] == str(len(own)), f"rows of {name[:40]!r} are missing")
         require(types[name]["times called"] == str(calls), f"calls of {name[:40]!r} are missing")
-        total_us = 1e3 * _number(types[name]["avg ms"])
-        slack = 1.0 + len(own) + rounding_us * calls  # each row is cut off to whole microseconds there
+        per_call = calls if style.litert else 1
+        total_us = 1e3 * _number(types[name]["avg ms"]) * per_call
+        slack = 1.0 + len(own) + style.rounding_us * (calls + per_call)  # rows are cut off to microseconds
         require(close(total_us, sum(row.run_us for row in own), absolute=slack), f"the time of {name[:40]!r} is wrong")
 
 

@@ -8,19 +8,17 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from evit_nas.errors import DeviceError, InputError
-from evit_nas.graph.fuse import trace
 from evit_nas.latency.measurement import Conditions
 from evit_nas.latency.profiler.benchmark_model.flags import Call
 from evit_nas.latency.profiler.benchmark_model.output import UnreadableOutput
 from evit_nas.latency.profiler.devices.adb import Adb
 from evit_nas.latency.profiler.devices.base import DeviceFacts, Floats
-from evit_nas.latency.profiler.devices.phone_events import events_of, restored
+from evit_nas.latency.profiler.devices.phone_events import network_events, restored, together
 from evit_nas.latency.profiler.devices.phone_identity import PhoneIdentity
 from evit_nas.latency.profiler.devices.phone_rounds import RoundLog
 from evit_nas.latency.profiler.devices.phone_run import DamagedModel, Pinned, Run, profile_path, run_tool
 from evit_nas.latency.profiler.devices.phone_tool import FOLDER, InstalledTool, push_checked
-from evit_nas.latency.profiler.devices.phone_watch import unfit, wait_until_fit
-from evit_nas.tflite.match import match_events
+from evit_nas.latency.profiler.devices.phone_watch import others, unfit, wait_until_fit, wait_until_quiet
 from evit_nas.tflite.reader import read
 from evit_nas.tflite.runtime_types import KernelEvent
 
@@ -29,6 +27,7 @@ FAILURES = 3  # runs of the tool that fail one after the other, before the run e
 LEAST_S = 0.1  # of timed runs: starting the tool takes longer than that anyway
 RESTLESS = 0.08  # standard deviation over mean of whole runs from which something else uses the phone
 KEPT_MODELS = 3
+SINGLE_RUNS = 5  # calls of a tool that keeps the profile of its last run alone
 
 
 class PhoneDevice:
@@ -49,6 +48,7 @@ class PhoneDevice:
         self._adb, self._identity, self._tool, self._pinned = adb, identity, tool, pinned
         self._limit_khz, self._note = limit_khz, note
         self._disturbance = ""
+        self._crowded = ""  # what else was at work when runs varied last
         self._models: list[str] = []  # on the phone, the last used at the end
         self.rounds: RoundLog | None = None
         self._uptimes_s: list[float] = []  # of the phone at the first and the last look
@@ -65,18 +65,23 @@ class PhoneDevice:
         )
 
     def profile(self, model: bytes, *, seconds: float, min_runs: int) -> tuple[KernelEvent, ...]:
+        found, problems = [], []
+        for _ in range(SINGLE_RUNS if self._tool.flags.tool == "litert" else 1):
+            found.append(self._events(model, seconds, min_runs))
+            problems.append(self._disturbance)
+        self._disturbance = next(filter(None, problems), "")
+        return together(found)
+
+    def _events(self, model: bytes, seconds: float, min_runs: int) -> tuple[KernelEvent, ...]:
         run = self._measured(model, seconds, min_runs, profile=True)
         assert run.profile is not None
-        graph = read(model)
         try:
-            events = events_of(run.profile, trace(graph))
-            match_events(graph, events)
+            return network_events(run.profile, read(model))
         except InputError as error:
             raise DeviceError(
                 f"{self._identity.serial}: this build of benchmark_model does not run the network as LiteRT 2 does "
                 f"({error}); give a newer one with --benchmark-model"
             ) from None
-        return events
 
     def time_us(self, model: bytes, *, seconds: float, min_runs: int) -> Floats:
         latency = self._measured(model, seconds, min_runs, profile=False).report.latency
@@ -111,6 +116,8 @@ class PhoneDevice:
                 self._disturbance = ""
                 return run
             if attempt < ATTEMPTS - 1:
+                if self._crowded:
+                    wait_until_quiet(self._adb, self._note)
                 wait_until_fit(self._adb, self._pinned.core, self._limit_khz, self._note)
         self._disturbance = problem
         return run
@@ -132,6 +139,8 @@ class PhoneDevice:
         except DamagedModel:
             self._models.remove(sha256)
             raise
+        if self._uptimes_s and run.before.uptime_s < self._uptimes_s[-1]:
+            raise DeviceError(f"{self._identity.serial}: was restarted; start again (finished rows are kept)")
         self._uptimes_s = [*self._uptimes_s[:1], run.before.uptime_s, run.after.uptime_s][-3:]
         for look in (run.before, run.after):
             if look.build != self._identity.build:
@@ -153,11 +162,17 @@ class PhoneDevice:
         return path
 
     def _problem(self, run: Run) -> str:
+        """Why the round does not count, "" where it does. What else is at work is asked only where runs vary."""
+        self._crowded = ""
         latency = run.report.latency
         slowed = unfit(run.before, self._limit_khz) or unfit(run.after, self._limit_khz)
-        if slowed or latency.count < 3 or latency.std_us <= RESTLESS * latency.avg_us:
+        spread = latency.std_us / latency.avg_us if latency.count >= 3 else 0.0
+        if slowed or spread <= RESTLESS / 2:
             return slowed
-        return f"runs vary by {latency.std_us / latency.avg_us:.0%}, something else uses the phone"
+        self._crowded = others(self._adb)
+        if self._crowded or spread <= RESTLESS:
+            return self._crowded
+        return f"runs vary by {spread:.0%}, something else uses the phone"
 
     def _record(self, model: bytes, run: Run, problem: str, *, profile: bool) -> None:
         if self.rounds is not None:

@@ -64,8 +64,8 @@ class Run:
 def run_tool(adb: Adb, tool: InstalledTool, pinned: Pinned, call: Call, model_sha256: str) -> Run:
     """Raises UnreadableOutput (also FailedRun, DamagedModel) for what may go well the next time, else DeviceError."""
     nonce = secrets.token_hex(4)
-    text = adb.script(_script(tool, pinned, call, nonce), timeout_s=_HERE_S, retries=1).out
-    parts = re.split(rf"^@{nonce} (\w+)\n", text, flags=re.MULTILINE)
+    reply = adb.script(_script(tool, pinned, call, nonce), timeout_s=_HERE_S, retries=1, allow_garbage=True)
+    parts = re.split(rf"^@{nonce} (\w+)\n", reply.out, flags=re.MULTILINE)
     said = dict(zip(parts[1::2], parts[2::2], strict=False))
     wanted = ("before", "tool", "code", "sums", "mask", "after")
     require(tuple(said) == wanted, "the phone's answer is cut off or damaged")
@@ -77,18 +77,21 @@ def run_tool(adb: Adb, tool: InstalledTool, pinned: Pinned, call: Call, model_sh
         raise DamagedModel(f"the model on the phone is damaged or gone ({call.model})")
     if code != "0":
         number = int(code) if code.isdigit() else -1
-        raise FailedRun(f"benchmark_model failed: {_CODES.get(number, _last(said['tool']))} (exit code {code[:5]})")
+        why = _CODES.get(number) or _reason(said["tool"] + reply.err)
+        raise FailedRun(f"benchmark_model failed: {why} (exit code {code[:5]})")
     report = parse_stdout(said["tool"])
     return Run(before=before, after=after, report=report, profile=_profile(adb, call, report, sums))
 
 
 def _script(tool: InstalledTool, pinned: Pinned, call: Call, nonce: str) -> str:
     pin = ["taskset", f"{pinned.mask:x}"] if pinned.mask else []
-    run = ["timeout", f"{_ON_PHONE_S:g}", *pin, str(tool.path), *arguments(tool.flags, call)]
+    run = shlex.join(["timeout", f"{_ON_PHONE_S:g}", *pin, str(tool.path), *arguments(tool.flags, call)])
+    if tool.flags.tool == "litert":  # its results are on standard error
+        run += " 2>&1"
     files = [call.model, *([call.profile_to] if call.profile_to else [])]
     look = look_script(pinned.core)
     return (
-        f"echo @{nonce} before; {look}; echo @{nonce} tool; {shlex.join(run)}; code=$?; echo; "
+        f"echo @{nonce} before; {look}; echo @{nonce} tool; {run}; code=$?; echo; "
         f"echo @{nonce} code; echo $code; echo @{nonce} sums; sha256sum {shlex.join(files)}; "
         f"echo @{nonce} mask; {shlex.join([*pin, 'grep', 'Cpus_allowed_list', '/proc/self/status'])}; "
         f"echo @{nonce} after; {look}"
@@ -135,9 +138,11 @@ def _file(adb: Adb, call: Call, sums: dict[str, str]) -> bytes:
     return content
 
 
-def _last(output: str) -> str:
+def _reason(output: str) -> str:
+    """The tool's first complaint, else its last words."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1][:100] if lines else "it said nothing"
+    complaints = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (complaints or lines[-1:] or ["it said nothing"])[0][:100]
 
 
 def profile_path(mode: str) -> str:

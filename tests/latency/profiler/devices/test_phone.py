@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -36,23 +35,7 @@ with measuring_settings(Adb(sys.argv[1]), print):
 """
 
 
-def free_port() -> int:
-    """A port for an adb server of our own: tests run side by side, and each must see its own phones only."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("home")
-        patch.setenv("HOME", str(home))
-        patch.delenv("XDG_STATE_HOME", raising=False)
-        patch.setenv("ANDROID_ADB_SERVER_PORT", str(free_port()))
-        patch.setattr(protocol, "FRESH_LOOKS", 5)
-        yield
-        run_adb(["kill-server"])
+pytestmark = pytest.mark.usefixtures("own_adb_server")
 
 
 @contextmanager
@@ -125,7 +108,7 @@ def test_what_passes_is_waited_for(name: str, tmp_path: Path) -> None:
         ("second-user", "other programs"),
         ("corrupt-push", "arrives damaged"),
         ("unauthorised", "unlock it"),
-        ("garbage-bytes", "check the cable"),
+        ("garbage-bytes", "no text; use another cable"),
     ],
 )
 def test_what_stays_ends_the_run_and_says_what_to_do(name: str, told: str, tmp_path: Path) -> None:
