@@ -23,6 +23,7 @@ from evit_nas.latency.profiler.devices.adb_state import Attached, advice, parse_
 
 SHORT_S = 20.0
 RECONNECT_S = 12.0
+HANGS = 1  # retries of a command that got no answer
 _PUSH_BYTES_PER_S = 2e5  # the slowest link that is waited for
 _RETRY_PAUSE_S = 0.3
 
@@ -38,6 +39,10 @@ class Reply:
 
 class LinkError(DeviceError):
     """The phone could not be reached, or the link broke; the command may or may not have run."""
+
+
+class NoAnswer(LinkError):
+    """The phone took longer than its time limit; it may hang."""
 
 
 @cache
@@ -60,7 +65,9 @@ def run_adb(arguments: Sequence[str], *, timeout_s: float = SHORT_S) -> subproce
     try:
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
-        raise LinkError(f"adb {' '.join(arguments)[:60]}: no answer in {timeout_s:.0f} s; replug the phone") from None
+        serial, words = (arguments[1], arguments[2:]) if arguments[0] == "-s" else ("adb", arguments)
+        remedy = "run adb kill-server" if serial == "adb" else "restart the phone"
+        raise NoAnswer(f"{serial}: no answer to adb {words[0]} in {timeout_s:.0f} s; {remedy}") from None
     except OSError as error:
         raise DeviceError(f"adb: cannot be run ({error.strerror}); install Android's platform tools") from None
 
@@ -88,16 +95,16 @@ class Adb:
         """
         return self.script("; ".join(shlex.join(command) for command in commands), timeout_s, retries)
 
-    def script(self, text: str, timeout_s: float = SHORT_S, retries: int = 2) -> Reply:
-        """The same for a line of shell whose words are quoted already."""
+    def script(self, text: str, timeout_s: float = SHORT_S, retries: int = 2, *, allow_garbage: bool = False) -> Reply:
+        """The same for a line of shell whose words are quoted already.
+
+        An answer with bytes that are no text is a broken link unless `allow_garbage`.
+        """
         for attempt in range(retries + 1):
             try:
-                return self._shell(text, timeout_s)
-            except LinkError:
-                if attempt == retries:
-                    raise
-                time.sleep(_RETRY_PAUSE_S)
-                self.reconnect()
+                return self._shell(text, timeout_s, allow_garbage)
+            except LinkError as error:
+                self._again(error, attempt, retries)
         raise AssertionError("no attempt")
 
     def push(self, content: Path, remote: PurePosixPath, retries: int = 2) -> None:
@@ -129,7 +136,7 @@ class Adb:
         """adb's word for the phone's state, `absent` where it is not listed."""
         return next((found.state for found in attached() if found.serial == self.serial), "absent")
 
-    def _shell(self, text: str, timeout_s: float) -> Reply:
+    def _shell(self, text: str, timeout_s: float, allow_garbage: bool) -> Reply:
         nonce = secrets.token_hex(6)
         line = f"{{ {text}; }}; echo __RC_{nonce}=$?"
         done = run_adb(["-s", self.serial, "shell", line], timeout_s=timeout_s)
@@ -139,18 +146,24 @@ class Adb:
         if found is None:
             told = (err.strip() or out.strip() or "the link broke").splitlines()[-1][:120]
             raise LinkError(f"{self.serial}: the command did not come to its end ({told}); check the cable")
+        if "\ufffd" in out and not allow_garbage:
+            raise LinkError(f"{self.serial}: its answer holds bytes that are no text; use another cable or port")
         return Reply(out=out[: found.start()].replace("\r\n", "\n") + "\n", err=err, code=int(found[1]))
 
     def _transfer(self, arguments: Sequence[str], timeout_s: float, retries: int) -> None:
         for attempt in range(retries + 1):
             try:
                 return self._transfer_once(arguments, timeout_s)
-            except LinkError:
-                if attempt == retries:
-                    raise
-                time.sleep(_RETRY_PAUSE_S)
-                self.reconnect()
+            except LinkError as error:
+                self._again(error, attempt, retries)
         return None
+
+    def _again(self, error: LinkError, attempt: int, retries: int) -> None:
+        """Raise `error` where another attempt is not worth it: each one at a phone that hangs takes its whole limit."""
+        if attempt >= min(retries, HANGS if isinstance(error, NoAnswer) else retries):
+            raise error
+        time.sleep(_RETRY_PAUSE_S)
+        self.reconnect()
 
     def _transfer_once(self, arguments: Sequence[str], timeout_s: float) -> None:
         done = run_adb(["-s", self.serial, *arguments], timeout_s=timeout_s)

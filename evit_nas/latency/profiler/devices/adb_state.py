@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ _ADVICE: Mapping[str, str] = {
     "bootloader": "boot it into Android",
     "absent": "connect it, switch USB debugging on and see that adb devices lists it",
 }
+
+_THIS_MACHINE = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,4 +54,11 @@ def parse_devices(text: str) -> tuple[Attached, ...]:
         state = "no permissions" if words[:2] == ["no", "permissions"] else words[0]
         pairs = dict(word.split(":", 1) for word in words if ":" in word)
         found.append(Attached(serial=serial, state=state, model=pairs.get("model", "").replace("_", " ")))
-    return tuple(found)
+    return tuple(phone for phone in found if not _is_second_name(phone.serial, {other.serial for other in found}))
+
+
+def _is_second_name(serial: str, serials: set[str]) -> bool:
+    """Whether adb lists the phone by its address too: it takes odd ports of this machine from 5555 to 5585 for those of
+    emulators, and calls each by the port before."""
+    match = re.fullmatch(r"emulator-(\d+)", serial)
+    return match is not None and not serials.isdisjoint(f"{name}:{int(match[1]) + 1}" for name in _THIS_MACHINE)

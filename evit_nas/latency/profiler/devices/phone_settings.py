@@ -24,6 +24,7 @@ FIXED = ("cmd", "power", "set-fixed-performance-mode-enabled")
 AIRPLANE = ("cmd", "connectivity", "airplane-mode")
 _FIXED_NAME, _AIRPLANE_NAME = "fixed performance", "airplane mode"
 _LOCAL = re.compile(r"^(127\.0\.0\.1|localhost):")
+_LOOKS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,10 +113,8 @@ def measuring_settings(adb: Adb, note: Callable[[str], None]) -> Iterator[tuple[
 
 
 def restore(adb: Adb, saved: Mapping[str, str]) -> None:
-    """Set everything back to what it was, whatever it is now. Raises LinkError."""
+    """Set everything back to what it was, whatever it is now. Raises LinkError, DeviceError."""
     commands = []
-    if _FIXED_NAME in saved and adb.shell([*FIXED, "false"]).code:
-        raise DeviceError(f"{adb.serial}: does not leave its fixed-performance mode")
     if _AIRPLANE_NAME in saved:
         commands.append([*AIRPLANE, "enable" if saved[_AIRPLANE_NAME] == "enabled" else "disable"])
     for setting in _SETTINGS:
@@ -128,7 +127,11 @@ def restore(adb: Adb, saved: Mapping[str, str]) -> None:
         adb.shell(*commands)
     for setting in _SETTINGS:
         if setting.name in saved and _get(adb, setting) != saved[setting.name]:
-            raise DeviceError(f"{adb.serial}: {setting.name} is not back at {saved[setting.name]}")
+            raise DeviceError(f"{adb.serial}: {setting.name} is not back at {saved[setting.name]}; restart the phone")
+    if _AIRPLANE_NAME in saved and _airplane(adb) != saved[_AIRPLANE_NAME]:
+        raise DeviceError(f"{adb.serial}: airplane mode is not {saved[_AIRPLANE_NAME]} again; set it by hand")
+    if _FIXED_NAME in saved and adb.shell([*FIXED, "false"]).code:
+        raise DeviceError(f"{adb.serial}: does not leave its fixed-performance mode; restart the phone")
 
 
 def _current(adb: Adb) -> dict[str, str]:
@@ -136,9 +139,9 @@ def _current(adb: Adb) -> dict[str, str]:
     saved = {setting.name: _get(adb, setting) for setting in _SETTINGS}
     saved[_FIXED_NAME] = "off"
     if ":" not in adb.serial or _LOCAL.match(adb.serial):
-        reply = adb.shell([*AIRPLANE])
-        if reply.code == 0 and reply.out.strip() in ("enabled", "disabled"):
-            saved[_AIRPLANE_NAME] = reply.out.strip()
+        mode = _airplane(adb)
+        if mode in ("enabled", "disabled"):
+            saved[_AIRPLANE_NAME] = mode
     return saved
 
 
@@ -156,5 +159,15 @@ def _apply(adb: Adb, saved: Mapping[str, str], note: Callable[[str], None]) -> t
     return tuple(holds)
 
 
+def _airplane(adb: Adb) -> str:
+    """`enabled`, `disabled`, or what a phone says that cannot be asked."""
+    return adb.shell([*AIRPLANE]).out.strip()
+
+
 def _get(adb: Adb, setting: _Setting) -> str:
-    return adb.shell(["settings", "get", setting.space, setting.key]).out.strip()
+    """A number, or `null` where it was never set. Raises DeviceError: nothing else may be put back later."""
+    for _ in range(_LOOKS):
+        value = adb.shell(["settings", "get", setting.space, setting.key]).out.strip()
+        if re.fullmatch(r"null|-?\d+(\.\d+)?", value):
+            return value
+    raise DeviceError(f"{adb.serial}: {setting.name} reads {value[:40]!r}; restart the phone")

@@ -65,7 +65,7 @@ def _pushed(adb: Adb, tool: Tool) -> InstalledTool:
     target = FOLDER / "benchmark_model"
     push_checked(adb, tool.path, tool.sha256, target)
     if adb.shell(["chmod", "755", str(target)]).code:
-        raise DeviceError(f"{adb.serial}: {target} cannot be made executable")
+        raise DeviceError(f"{adb.serial}: {target} cannot be made executable; restart the phone")
     return InstalledTool(path=target, sha256=tool.sha256, flags=_flags(adb, target))
 
 
