@@ -12,7 +12,7 @@ from evit_nas.latency.measurement import PROVENANCES, Conditions, Measurement, P
 from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, LatencyPrediction
 from evit_nas.latency.predictor.correction import Correction
 from evit_nas.latency.predictor.coverage import Ranges
-from evit_nas.latency.predictor.features import axes
+from evit_nas.latency.predictor.features import hull_axes
 from evit_nas.latency.predictor.interval import Z90, bounds, relative_sd
 from evit_nas.latency.predictor.regression import EXTRAPOLATED_SD, KernelRegression
 from evit_nas.latency.predictor.transfer_spread import TransferSpread, row_sd
@@ -53,7 +53,7 @@ class AdditivePredictor:
         self._factor = interval_factor
         self._drift = drift
         measured = [row for row in table.rows if row.signature.kind != GRAPH_KIND]
-        self._ranges = Ranges.of(axes(row.signature) for row in measured)
+        self._ranges = Ranges.of(hull_axes(row.signature) for row in measured)
         kinds: set[Provenance] = {row.provenance for row in measured}
         self._inferred: Provenance = "transferred" if "transferred" in kinds else max(kinds, key=PROVENANCES.index)
         self._simulated = "simulated" in kinds
@@ -110,7 +110,7 @@ class AdditivePredictor:
             return KernelCost(self._row_terms(row), row.provenance)
         us, sd, own_family = self._regression.predict(signature)
         sd = self._transfer.widened(signature, sd)
-        if own_family and self._ranges.holds(axes(signature)):
+        if own_family and self._ranges.holds(hull_axes(signature)):
             return KernelCost(kernel_terms(signature, interpolated_us=us, sd=sd), self._inferred)
         terms = kernel_terms(signature, extrapolated_us=us, sd=max(sd, EXTRAPOLATED_SD))
         return KernelCost(terms, self._inferred)

@@ -7,17 +7,9 @@ Each is timed alone, in a model that holds nothing else. Kinds that the space co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from evit_nas.graph.kernel import KernelSignature, TensorType
-from evit_nas.graph.kernel_model import kernel_model
 from evit_nas.graph.opgraph import Attrs
-from evit_nas.latency.profiler.devices.base import Device
-from evit_nas.latency.profiler.protocol import Canary, calm_round
-from evit_nas.latency.profiler.samples import now, rows_of
-from evit_nas.latency.table.store import TableWriter, load_table
-from evit_nas.tflite.weights import fill_random
-from evit_nas.tflite.writer import write
 
 Shape = tuple[int, ...]
 
@@ -36,46 +28,11 @@ PATCHES = (  # kernel, stride, height, width, input and output channels
     *((4, 4, 224, 224, 3, 96), (4, 4, 64, 64, 64, 64), (4, 4, 128, 128, 32, 32), (4, 4, 32, 32, 128, 128)),
     *((8, 8, 128, 128, 32, 32), (8, 8, 64, 64, 64, 64), (8, 8, 256, 256, 16, 32), (8, 8, 224, 224, 3, 64)),
 )
-SECONDS = 0.03
-MIN_RUNS = 5
 
 
 def operator_signatures() -> tuple[KernelSignature, ...]:
     """Every operator that is measured, each kind at four shapes or more."""
     return tuple(dict.fromkeys([*_elementwise(), *_softmax(), *_means(), *_products(), *_patches(), *_pools()]))
-
-
-def measure_operators(device: Device, table: Path) -> int:
-    """Add a row for each operator that `table` lacks; the number added. The caller holds the machine's lock.
-
-    An operator whose round stayed disturbed is left for the next run.
-    """
-    provenance = load_table(table).provenance
-    canary = Canary(device)
-    canary.settle()
-    if provenance.canary_us is not None:
-        canary.move_reference(provenance.canary_us)
-    added = 0
-    with TableWriter(table.parent.parent, provenance) as writer:
-        missing = [signature for signature in operator_signatures() if signature not in writer]
-        for signature in missing:
-            added += _measure(device, canary, writer, signature)
-        if missing:
-            writer.close(updated_at=now())
-    return added
-
-
-def _measure(device: Device, canary: Canary, writer: TableWriter, signature: KernelSignature) -> int:
-    graph = kernel_model(signature)
-    model = write(fill_random(graph, seed=0))
-    timed = calm_round(canary, lambda: device.profile(model, seconds=SECONDS, min_runs=MIN_RUNS), attempts=3)
-    if timed.problem:
-        return 0
-    rows = rows_of(graph, timed.value, canary=timed.canary, provenance=device.facts.provenance)
-    new = [row for row in rows if row.signature == signature and row.median_us > 0]
-    for row in new:
-        writer.append(row)
-    return len(new)
 
 
 def _elementwise() -> Iterator[KernelSignature]:

@@ -39,7 +39,9 @@ MAX_BATCHES = 24
 class Effort:
     """How much to measure: networks up to `max_macs`, a few from there to `large_macs`, and for how long.
 
-    Each network is timed for `round_seconds`, at least `min_runs` runs, in a session without and one with profiling.
+    Each network is timed for `round_seconds`, at least `min_runs` runs, in a session without profiling, and in sessions
+    with it: at least the first number of `processes`, at most the second. Kernels that take less than `short_us` are
+    timed in many copies.
     """
 
     networks: int
@@ -49,6 +51,8 @@ class Effort:
     round_seconds: float
     min_runs: int
     limit_seconds: float
+    processes: tuple[int, int] = (1, 1)
+    short_us: float = 0.0
 
     def runs(self, macs: int) -> int:
         """Least number of runs of a network: two are enough for one that takes most of a second."""
@@ -72,7 +76,7 @@ FULL = Effort(
     large_macs=100e9,
     round_seconds=0.15,
     min_runs=3,
-    limit_seconds=840,
+    limit_seconds=600,
 )
 
 
