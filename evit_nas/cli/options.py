@@ -35,7 +35,9 @@ Lowering = Annotated[
     Literal["authors", "ours"] | None,
     typer.Option(help="How the network is lowered to kernels; by default as the device's table."),
 ]
-Merge = Annotated[bool, typer.Option("--merge", help="Use the tables of --tables together with the others.")]
+Merge = Annotated[
+    bool, typer.Option("--merge", help="Use all the device's tables, a calibration beside measured rows.")
+]
 ResolutionText = Annotated[
     str | None, typer.Option("--resolution", help="Input size, multiples of 32.", metavar="HxW", show_default=False)
 ]

@@ -12,7 +12,7 @@ from evit_nas.graph.kernel import KernelGraph
 from evit_nas.graph.lowering import Lowering
 from evit_nas.latency.predictor.base import LatencyPredictor
 from evit_nas.latency.profiler.fingerprint import host_fingerprint
-from evit_nas.latency.table.compare import merge_tables
+from evit_nas.latency.table.compare import differing_conditions, merge_tables
 from evit_nas.latency.table.find import check_given, find_table, find_tables
 from evit_nas.latency.table.networks import load_networks
 from evit_nas.latency.table.store import Table, load_table
@@ -63,9 +63,12 @@ def open_device(device: str, *, tables: Path | None = None, threads: int = 1, me
 
 
 def _merged(device: str, path: Path, tables: Path | None) -> Table:
-    """The table at `path` with the rows of the device's other tables of the same name."""
-    same = [other for other in find_tables(device, tables, merge=True) if other.name == path.name]
-    return replace(merge_tables([load_table(other) for other in same]), path=path)
+    """The table at `path` together with the device's others of the same conditions; the path is that of the rows."""
+    own, ending = load_table(path), path.stem.rpartition("-t")[2]
+    others = (other for other in find_tables(device, tables, merge=True) if other != path)
+    loaded = [load_table(other) for other in others if other.stem.rpartition("-t")[2] == ending]
+    same = [own, *(table for table in loaded if not differing_conditions(own, table))]
+    return replace(merge_tables(same), path=next((table.path for table in same if table.rows), path))
 
 
 def kernels_of(arch: ArchConfig, resolution: Resolution, lowering: Lowering) -> KernelGraph:

@@ -6,6 +6,12 @@ import pytest
 
 import evit_nas
 from evit_nas.errors import InputError, MissingCostError, TableError
+from evit_nas.graph.lowering import OURS
+from evit_nas.latency.measurement import Conditions, Measurement
+from evit_nas.latency.table.schema import TableProvenance
+from evit_nas.latency.table.store import Table, table_path, write_table
+from evit_nas.space.arch import named_arch
+from evit_nas.workflows.latency import kernels_of
 
 
 def test_published_row_is_close_and_labelled():
@@ -65,3 +71,30 @@ def test_host_without_a_table_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     with pytest.raises(TableError, match="evit-nas profile --device host"):
         evit_nas.predict("b0", resolution=(512, 1024), device="host")
+
+
+def test_merged_rows_of_a_profiled_phone_stand_beside_the_calibration(tmp_path):
+    arch, size = named_arch("b0"), (512, 1024)
+    kernels = kernels_of(arch, size, OURS).kernels
+    rows = tuple(
+        Measurement(
+            signature=signature,
+            timings=50,
+            median_us=100.0,
+            low_us=98.0,
+            high_us=102.0,
+            repeats=1,
+            canary=1.0,
+            measured_at="2026-11-01T00:00:00+00:00",
+        )
+        for signature in dict.fromkeys(kernel.signature for kernel in kernels[: len(kernels) // 2])
+    )
+    conditions = Conditions(device="sm8450", core="prime")
+    write_table(Table(provenance=TableProvenance(conditions=conditions), rows=rows), table_path(tmp_path, conditions))
+    merged = evit_nas.predict("b0", resolution=size, device="sm8450", tables=tmp_path, merge=True)
+    assert merged.lowering == "ours"
+    assert merged.provenance == "calibrated"
+    assert merged.shares["measured"] > 0.05
+    assert merged.shares["calibrated"] == pytest.approx(1 - merged.shares["measured"])
+    alone = evit_nas.predict("b0", resolution=size, device="sm8450", tables=tmp_path)
+    assert set(alone.shares) == {"measured"}

@@ -39,9 +39,9 @@ GRAPH_US = 5.0  # running a graph at all, where the table has no row for it
 
 
 def fit_predictor(table: Table, networks: Sequence[NetworkMeasurement] = ()) -> LatencyPredictor:
-    """The predictor of `table`: calibrated where the table is, else additive, corrected on `networks`."""
+    """The predictor of `table`: its calibration beside its rows, or additive and corrected on `networks`."""
     if table.provenance.calibration is not None:
-        return CalibratedPredictor(table.provenance)
+        return CalibratedPredictor(table)
     return fit_additive(table, networks)
 
 

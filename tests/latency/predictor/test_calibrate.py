@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def calibration() -> Calibration:
 
 @pytest.fixture(scope="module")
 def shipped() -> CalibratedPredictor:
-    return CalibratedPredictor(load_table(SHIPPED).provenance)
+    return CalibratedPredictor(load_table(SHIPPED))
 
 
 def _kernels(arch: ArchConfig, height: int, width: int) -> KernelGraph:
@@ -133,10 +134,11 @@ def test_half_the_last_printed_digit(tmp_path: Path) -> None:
 
 
 def test_a_damaged_calibration_is_refused(shipped: CalibratedPredictor) -> None:
-    provenance = load_table(SHIPPED).provenance
+    table = load_table(SHIPPED)
+    provenance = table.provenance
     broken = provenance.model_copy(update={"calibration": {**provenance.calibration, "covariance": [[1.0]]}})
     with pytest.raises(TableError, match="covariance"):
-        CalibratedPredictor(broken)
+        CalibratedPredictor(replace(table, provenance=broken))
 
 
 @pytest.mark.parametrize("device", ["", "..", "../x", "a/b", ".hidden", "x" * 65])

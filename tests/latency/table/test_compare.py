@@ -9,7 +9,7 @@ import pytest
 from evit_nas.errors import TableError
 from evit_nas.graph.kernel import KernelSignature, TensorType
 from evit_nas.latency.measurement import Conditions, Measurement
-from evit_nas.latency.table.compare import diff_tables, merge_tables
+from evit_nas.latency.table.compare import diff_tables, differing_conditions, merge_tables
 from evit_nas.latency.table.schema import TableProvenance
 from evit_nas.latency.table.store import Table
 
@@ -74,3 +74,33 @@ def test_other_conditions_runtimes_and_simulated_rows_do_not_merge() -> None:
         merge_tables([table(row(1, 5.0), runtime_hash="a"), table(row(1, 5.0), runtime_hash="b")])
     with pytest.raises(TableError, match="simulated"):
         merge_tables([table(row(1, 5.0)), table(replace(row(2, 5.0), provenance="simulated"))])
+
+
+CALIBRATION = {"coefficients": {"a": 1.0}, "calibration": {"model_sd": 0.02}}
+
+
+def calibration(*, core: str = "x2", threads: int = 1) -> Table:
+    conditions = Conditions(device="sm8450", core=core, threads=threads, lowering="authors")
+    return table(conditions=conditions, source="published", **CALIBRATION)
+
+
+def profiled(core: str = "prime", provenance: str = "measured") -> Table:
+    return table(row(1, 5.0, provenance), conditions=Conditions(device="sm8450", core=core), runtime_hash="a")
+
+
+def test_a_calibration_stands_beside_the_rows_of_the_same_cores() -> None:
+    for tables in ((profiled(), calibration()), (calibration(), profiled())):
+        merged = merge_tables(tables)
+        assert (merged.conditions.core, merged.conditions.lowering) == ("prime", "ours")
+        assert merged.rows == profiled().rows
+        assert merged.provenance.calibration == CALIBRATION["calibration"]
+        assert merged.provenance.source == "published"
+
+
+def test_a_calibration_of_other_cores_or_threads_and_simulated_rows_stay_apart() -> None:
+    assert differing_conditions(profiled("big"), calibration()) == ("core",)
+    assert differing_conditions(profiled(), calibration(threads=4)) == ("threads",)
+    with pytest.raises(TableError, match="core"):
+        merge_tables([profiled("big"), calibration()])
+    with pytest.raises(TableError, match="simulated"):
+        merge_tables([profiled(provenance="simulated"), calibration()])
