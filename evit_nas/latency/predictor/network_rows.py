@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def read_network_rows(path: Path, shapes: Mapping[str, Signatures], column: str)
     if not names:
         raise InputError(f"{path}: no rows")
     return NetworkRows(tuple(names), tuple(shapes[name] for name in names), np.array(times))
+
+
+def float_columns(path: Path, devices: Sequence[str]) -> list[str]:
+    """The columns `device|cores|float` of a CSV of times for CPU cores of `devices`, in its order."""
+    first = next((record for _, record in _records(path, ("model",))), None)
+    if first is None:
+        raise InputError(f"{path}: no rows")
+    named = [name.removesuffix("|mean") for name in first if name.endswith("|float|mean")]
+    return [name for name in named if name.split("|")[0] in devices and threads_of(name)]
+
+
+def threads_of(column: str) -> int:
+    """Threads of `device|cores|type`, one a core: 2 for `1large1med`; 0 where cores are not counted (`gpu`)."""
+    parts = column.split("|")
+    return sum(int(digit) for digit in re.findall(r"\d+", parts[1])) if len(parts) > 1 else 0
 
 
 def read_shapes(path: Path) -> dict[str, Signatures]:

@@ -4,8 +4,22 @@ import numpy as np
 import pytest
 
 from evit_nas.errors import InputError
-from evit_nas.latency.predictor.network_rows import NetworkRows, read_network_rows, read_shapes
-from evit_nas.latency.predictor.network_sum import GROUPS, dense_share, fit_networks, group_of, group_sums
+from evit_nas.latency.predictor.network_rows import (
+    NetworkRows,
+    float_columns,
+    read_network_rows,
+    read_shapes,
+    threads_of,
+)
+from evit_nas.latency.predictor.network_sum import (
+    GROUPS,
+    SERIAL_GROUPS,
+    SPEEDUP_POWER,
+    dense_share,
+    fit_networks,
+    group_of,
+    group_sums,
+)
 from evit_nas.latency.predictor.public_kernels import Signatures, convolution, linear
 from evit_nas.latency.predictor.public_model import TermCosts
 
@@ -54,3 +68,32 @@ def test_an_unknown_operation_and_a_network_without_operators_are_named(tmp_path
     times.write_text("model,pixel4|1large|float|mean\nb,1000\n")
     with pytest.raises(InputError, match="no operators of 'b'"):
         read_network_rows(times, {}, "pixel4|1large|float")
+
+
+def test_more_threads_make_all_but_the_serial_groups_faster(networks: NetworkRows) -> None:
+    grouped = tuple((*kernels, convolution(16, 14, 64, 64, 3, 1, groups=8)) for kernels in networks.kernels)
+    sums, names = group_sums(grouped, COSTS), list(GROUPS)
+    factors = np.array([prior for prior, _ in GROUPS.values()])
+    serial = np.array([name in SERIAL_GROUPS for name in names])
+    rows = NetworkRows(networks.names, grouped, sums @ np.where(serial, factors, factors / 3**SPEEDUP_POWER))
+    train, test = rows.take(np.arange(0, 18, 4)), rows.take(np.arange(1, 18, 4))
+    right, wrong = (
+        np.abs(fit_networks(COSTS, train, threads=threads).predict(test.kernels)[0] / test.ms - 1).mean()
+        for threads in (3, 1)
+    )
+    assert right < 0.01
+    assert right < wrong
+
+
+def test_columns_of_cores_and_their_threads(tmp_path: Path) -> None:
+    path = tmp_path / "times.csv"
+    names = (
+        "pixel4|1large|float",
+        "pixel4|1large1med|float",
+        "pixel4|gpu|float",
+        "pixel4|3med|quant",
+        "s10|1med|float",
+    )
+    path.write_text(",".join(["model", *(f"{name}|mean" for name in names)]) + "\na,1,1,1,1,1\n")
+    assert float_columns(path, ("pixel4",)) == ["pixel4|1large|float", "pixel4|1large1med|float"]
+    assert [threads_of(name) for name in names] == [1, 2, 0, 3, 1]
