@@ -66,7 +66,7 @@ def trace(graph: OpGraph, spec: RuntimeSpec | None = None, *, inside: bool = Fal
     number = 0
     for subset in partition(graph, spec.delegate == "xnnpack"):
         if subset.delegated:
-            steps += _Partition(graph, subset, number, inside).steps()
+            steps += _Partition(graph, subset, number, inside, spec.joins_reshapes).steps()
             number += 1
         else:
             steps += [_builtin(graph, i) for i in subset.ops]
@@ -96,8 +96,8 @@ _Combine = Callable[[_Node, _Node], "_Node | None"]
 class _Partition:
     """One delegate partition: its operators expanded to nodes, then fused."""
 
-    def __init__(self, graph: OpGraph, subset: Subset, number: int, inside: bool) -> None:
-        self._number = number
+    def __init__(self, graph: OpGraph, subset: Subset, number: int, inside: bool, joins_reshapes: bool) -> None:
+        self._number, self._joins_reshapes = number, joins_reshapes
         self._tensors: dict[str, Tensor] = dict(graph.tensors)
         own = set(subset.ops)
         read_outside = {name for i, op in enumerate(graph.ops) if i not in own for name in op.inputs}
@@ -111,7 +111,8 @@ class _Partition:
 
     def steps(self) -> list[Step]:
         """The partition's kernel events in order."""
-        self._fold(_merge_reshapes, at_producer=False)
+        if self._joins_reshapes:
+            self._fold(_merge_reshapes, at_producer=False)
         self._fold(self._merge_pad, at_producer=False)
         self._fold(_merge_clamp, at_producer=True)
         readers = self._readers()

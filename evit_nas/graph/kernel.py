@@ -108,10 +108,14 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSpec:
-    """How a runtime fuses and partitions: name, delegate and threads. XNNPACK inside LiteRT is the default."""
+    """How a runtime fuses and partitions. XNNPACK inside LiteRT 2.3 is the default.
+
+    `joins_reshapes`: a RESHAPE of a RESHAPE is one kernel; in the builds of XNNPACK that TensorFlow Lite had it is two.
+    """
 
     runtime: str = "litert"
     delegate: str = "xnnpack"
+    joins_reshapes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from evit_nas.soc.registry import Cluster, Soc, differences, resolve_device
 
 CPU = "/sys/devices/system/cpu"
 SIMULATED = "evit-nas/fake"  # how the build fingerprint of a stand-in starts
+EMULATED = ("ro.boot.qemu", "ro.kernel.qemu")  # "1" on Android's emulator
+EMULATION = "an emulator: its times are those of emulation on a PC and say nothing of any chip"
 _MASK = re.compile(r"(0x)?[0-9a-fA-F]{1,8}")
 _PROPERTY = re.compile(r"^\[(?P<name>[^\]]+)\]: \[(?P<value>.*)\]$", re.MULTILINE)
 _PART = re.compile(
@@ -24,7 +26,8 @@ _PART = re.compile(
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhoneIdentity:
     """A phone as it describes itself. `soc` is None where the registry does not know the chip, `soc_problem` then says
-    why; `contradictions` are those between the phone's sysfs, which wins, and the registry."""
+    why; `contradictions` are those between the phone's sysfs, which wins, and the registry; `emulated`: a PC
+    computes, there is no such chip."""
 
     serial: str
     model: str
@@ -36,10 +39,12 @@ class PhoneIdentity:
     offline: tuple[int, ...]
     governor: str
     contradictions: tuple[str, ...]
+    emulated: bool
 
     @property
     def simulated(self) -> bool:
-        return self.build.startswith(SIMULATED)
+        """A stand-in, or an emulator: its times say nothing of any chip."""
+        return self.emulated or self.build.startswith(SIMULATED)
 
     @property
     def device(self) -> str:
@@ -74,6 +79,7 @@ def identify(adb: Adb) -> PhoneIdentity:
         offline=_offline(adb, clusters),
         governor=adb.shell(["cat", f"{CPU}/cpu{prime.cores[0]}/cpufreq/scaling_governor"]).out.strip(),
         contradictions=differences(soc, clusters) if soc is not None else (),
+        emulated=any(properties.get(name) == "1" for name in EMULATED),
     )
 
 
