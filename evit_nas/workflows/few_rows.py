@@ -33,7 +33,8 @@ from evit_nas.latency.table.store import Table, load_table, write_table
 from evit_nas.space.space import SearchSpace
 from evit_nas.workflows.latency import device_id
 
-ROWS_A_NETWORK, MOST_NETWORKS = 3, 40
+ROWS_A_NETWORK = 3
+LEAST_NETWORKS, MOST_NETWORKS = 10, 40  # ten whole networks show how wide an interval must be
 ENOUGH_ROWS = 400  # from here on the device's own rows say more than another device's
 LEAST_SOURCE_ROWS = 100
 CANDIDATES = 2  # known devices that are tried against the measured rows
@@ -69,7 +70,7 @@ class FewRows:
             prior,
             options,
             count=count,
-            each=max(ROWS_A_NETWORK, ceil(count / MOST_NETWORKS)),
+            each=max(min(ROWS_A_NETWORK, count // LEAST_NETWORKS), ceil(count / MOST_NETWORKS)),
             known=np.array([places[signature] for signature in measured], dtype=np.intp),
             cost_s=np.array([NETWORK_S + RUNS * prior.us[own].sum() / 1e6 for own in options]),
         )

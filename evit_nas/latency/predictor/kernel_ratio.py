@@ -18,17 +18,19 @@ from evit_nas.errors import InputError
 from evit_nas.graph.kernel import KernelSignature
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import axes, facts
-from evit_nas.latency.predictor.kinds import DEPTHWISE_KIND, MOVE_KINDS, PAD_KINDS, RESIZE_KINDS
+from evit_nas.latency.predictor.kinds import DENSE_KINDS, DEPTHWISE_KIND, MOVE_KINDS, PAD_KINDS, RESIZE_KINDS
 from evit_nas.latency.predictor.public_residual import Z90
 from evit_nas.latency.predictor.transfer import conformal_width
 
 Index = NDArray[np.intp]
 # Standard deviations of the ratio, relative: of all kernels, of the price of a share (fixed, computed, moved) among all
-# kernels and within a group, of a group and a family as such, of what is moved by its size, of shape.
+# kernels and within a group, of a group and a family as such, of what is moved by its size, of channels rounded up to a
+# tile, of shape, of what is peculiar to the known device.
 CONSTANT, GROUP, FAMILY, SHAPE, PECULIAR = 0.5, 0.15, 0.08, 0.04, 0.5
 PRICES = np.array([0.4, 0.3, 0.3])
 GROUP_PRICES = np.array([0.5, 0.4, 0.4])
 MOVED_BY_SIZE, OCTAVES = 0.3, 2.0
+TILES, ROUNDED_UP = (8, 16), 0.5
 NOISE = 0.02  # relative, of a row
 AMPLITUDES = (0.3, 0.5, 0.8, 1.3, 2.0, 3.2)  # how far apart two devices are; the likeliest is taken
 LEAST_SHARE = 0.1  # of the usual price, where the known device shows none: the new one may have one
@@ -41,7 +43,8 @@ SPILLS_MIB = (0.5, 2.0, 8.0, 32.0)
 class KernelPrior:
     """K kernels on the known device: microseconds (K,) and what their ratios depend on.
 
-    `shares` (K, 3): fixed, computed and moved over the whole; `shapes` (K, D): logarithms of work and channels.
+    `shares` (K, 3): fixed, computed and moved over the whole; `shapes` (K, 2): logarithms of work and channels;
+    `rounded_up` (K, tiles): how much longer it takes where channels count in whole tiles.
     """
 
     us: Floats
@@ -50,6 +53,7 @@ class KernelPrior:
     shares: Floats
     octaves: Floats
     shapes: Floats
+    rounded_up: Floats
     peculiar: Floats
 
     def covariance(self, left: Index, right: Index, amplitude: float = 1.0) -> Floats:
@@ -61,6 +65,7 @@ class KernelPrior:
         squared = (self.shapes[left] ** 2).sum(1)[:, None] + (self.shapes[right] ** 2).sum(1)[None]
         shape = np.sqrt(3 * np.maximum(squared - 2 * self.shapes[left] @ self.shapes[right].T, 0.0))
         total = (a * PRICES**2) @ b.T + MOVED_BY_SIZE**2 * np.outer(a[:, 2], b[:, 2]) * np.exp(-distance)
+        total += ROUNDED_UP**2 * self.rounded_up[left] @ self.rounded_up[right].T
         total += same_group * (GROUP**2 + (a * GROUP_PRICES**2) @ b.T)
         total += same_family * (FAMILY**2 + SHAPE**2 * (1 + shape) * np.exp(-shape))
         peculiar = PECULIAR**2 * np.outer(self.peculiar[left], self.peculiar[right])
@@ -70,6 +75,7 @@ class KernelPrior:
         """Prior variance of each kernel's ratio, shape (K,)."""
         squared = self.shares**2
         total = squared @ (PRICES**2 + GROUP_PRICES**2) + MOVED_BY_SIZE**2 * squared[:, 2]
+        total += ROUNDED_UP**2 * (self.rounded_up**2).sum(axis=1)
         total += GROUP**2 + FAMILY**2 + SHAPE**2
         return np.asarray(CONSTANT**2 + PECULIAR**2 * self.peculiar**2 + amplitude**2 * total)
 
@@ -98,13 +104,16 @@ def kernel_prior(signatures: Sequence[KernelSignature], us: Floats) -> KernelPri
     fitted = parts.sum(axis=1)
     work = np.array([float(max(fact.macs, fact.elements, 1)) for fact in counts])
     channels = np.array([float((1, *(s.outputs[0].shape if s.outputs else ()))[-1]) for s in signatures])
+    shares = _with_least(parts, macs, moved) / us[:, None]
+    waste = np.array([[_waste(signature, tile) for tile in TILES] for signature in signatures])
     return KernelPrior(
         us=us,
         group=group,
         family=family,
-        shares=_with_least(parts, macs, moved) / us[:, None],
+        shares=shares,
         octaves=np.log2(np.maximum(moved, 1.0)),
         shapes=np.stack([np.log(work) / 8, np.log(channels) / 4], axis=1),
+        rounded_up=np.clip(shares[:, 1, None] * waste[:, :, 0] + shares[:, 2, None] * waste[:, :, 1], 0.0, 5.0),
         peculiar=np.clip(np.log(us / np.maximum(fitted, 1e-9)), -0.5, 0.5),
     )
 
@@ -147,6 +156,21 @@ def _fitted(
         amplitude=amplitude,
         left_out=np.log(ratio / np.maximum(left_out, LEAST_RATIO)),
     )
+
+
+def _waste(signature: KernelSignature, tile: int) -> tuple[float, float]:
+    """How much more is computed and moved, relatively, where channels are rounded up to `tile`."""
+    tensors = [t for t in (*signature.inputs, *signature.outputs) if t.shape]
+    moved = sum(t.size_bytes for t in tensors)
+    padded = sum(t.size_bytes * _up(t.shape[-1], tile) for t in tensors)
+    work = _up(signature.outputs[0].shape[-1], tile) if signature.outputs and signature.outputs[0].shape else 1.0
+    if signature.kind in DENSE_KINDS and signature.inputs:
+        work *= _up(signature.inputs[0].shape[-1], tile)
+    return work - 1, padded / max(moved, 1) - 1
+
+
+def _up(channels: int, tile: int) -> float:
+    return -(-channels // tile) * tile / channels
 
 
 def _group(family: str) -> str:
