@@ -14,8 +14,9 @@ from evit_nas.latency.profiler.protocol import Canary, Timing, time_network
 from evit_nas.latency.profiler.run import ProfileResult, Progress, Report, profile_device
 from evit_nas.space.space import SearchSpace
 
-PHONE_FULL = replace(FULL, limit_seconds=3600)  # a round on a phone costs the start of a process too
-PHONE_QUICK = replace(QUICK, limit_seconds=600)
+# a round on a phone costs the start of a process too; processes there differ, and short events are cut off
+PHONE_FULL = replace(FULL, limit_seconds=3600, processes=(2, 4), short_us=10.0)
+PHONE_QUICK = replace(QUICK, limit_seconds=600, short_us=10.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,29 +51,34 @@ def profile_phone(
     choose_next: ChooseNext | None = None,
     choose_rows: ChooseRows | None = None,
     progress: Report | None = None,
+    logged: Callable[[Path], None] | None = None,
 ) -> PhoneResult:
     """Build or continue a phone's table for `space` under `tables_dir`; the rest as `profile_device`.
 
     Raises DeviceError: the phone is gone, does not cool down, or stays disturbed; finished rows are kept. InputError:
-    a stand-in phone where `allow_simulated` is not set.
+    a stand-in phone where `allow_simulated` is not set. `logged` gets the log of rounds, however the run ends.
     """
     note = noter(progress)
     with open_phone(
         serial, core=core, threads=threads, benchmark_model=benchmark_model, tables_dir=tables_dir, note=note
     ) as device:
         if device.facts.provenance == "simulated" and not allow_simulated:
-            raise InputError(f"{serial} is a fake phone: its rows go only where you say; give a folder with --tables")
-        result = profile_device(
-            device,
-            space,
-            tables_dir=tables_dir,
-            effort=PHONE_QUICK if quick else PHONE_FULL,
-            seed=seed,
-            max_rows=max_rows,
-            choose_next=choose_next,
-            choose_rows=choose_rows,
-            progress=progress,
-        )
+            raise InputError(f"{serial} is no real phone: its rows go only where you say; give a folder with --tables")
+        try:
+            result = profile_device(
+                device,
+                space,
+                tables_dir=tables_dir,
+                effort=PHONE_QUICK if quick else PHONE_FULL,
+                seed=seed,
+                max_rows=max_rows,
+                choose_next=choose_next,
+                choose_rows=choose_rows,
+                progress=progress,
+            )
+        finally:
+            if logged is not None and device.rounds is not None and device.rounds.path.exists():
+                logged(device.rounds.path)
         return PhoneResult(result=result, facts=device.facts, phone_s=device.busy_s)
 
 

@@ -20,7 +20,14 @@ from evit_nas.errors import DeviceError
 from evit_nas.graph.blocks import MBConv
 from evit_nas.graph.emit import emit_block
 from evit_nas.latency.profiler.devices.base import Device
-from evit_nas.latency.profiler.statistics import Centre, centre_of, centre_of_ticks
+from evit_nas.latency.profiler.statistics import (
+    Z95,
+    Centre,
+    centre_of,
+    centre_of_ticks,
+    centre_over_rounds,
+    cut_off_half,
+)
 from evit_nas.tflite.runtime_types import KernelEvent
 from evit_nas.tflite.weights import fill_random
 from evit_nas.tflite.writer import write
@@ -35,6 +42,8 @@ STEADY = 0.025
 SETTLING_LOOKS = 9
 FRESH_LOOKS = 25
 RECENT_LOOKS = 25
+LEVEL_LOOKS = 8
+CHANCE = 1.5  # times the spread of processes, twice that of a mean of two
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.8
 
 
@@ -57,6 +66,7 @@ class Canary:
     reference_us: float = 0.0
     last: float = 1.0
     recent: list[float] = field(default_factory=list)
+    process_sd: float = 0.0  # relative, by which one process differs from the next; 0 where calls share a process
 
     def settle(self) -> None:
         """Set the reference as the median of some looks, undisturbed ones if there are any."""
@@ -65,12 +75,27 @@ class Canary:
         calm = [time_us for time_us, problem in looks if not problem] or [time_us for time_us, _ in looks]
         self.reference_us = float(np.median(calm))
         self.recent = [time_us / self.reference_us for time_us in calm]
+        if self.device.facts.fresh_process:
+            self.process_sd = float(np.std(self.recent))
 
     def look(self) -> float:
         """Time of the reference model now over `reference_us`."""
         self.last = self._time() / self.reference_us
         self.recent = [*self.recent, self.last][-RECENT_LOOKS:]
         return self.last
+
+    def level(self, before: float, after: float) -> float:
+        """The speed of a round between two looks: their mean.
+
+        Where each look is a process of its own, two of them say less than the last ones together; these are taken
+        unless the two are further off them than chance explains.
+        """
+        beside, recent = (before + after) / 2, float(np.mean(self.recent[-LEVEL_LOOKS:]))
+        return recent if abs(beside - recent) < CHANCE * self.process_sd else beside
+
+    def least_half(self, rounds: int) -> float:
+        """Half of a 95 % interval, relative, that the difference between processes alone makes after so many rounds."""
+        return Z95 * self.process_sd * float((1 / rounds + 1 / LEVEL_LOOKS) ** 0.5)
 
     def off(self, *ratios: float) -> bool:
         """Whether any of these looks is more than 5 % off the usual one."""
@@ -94,7 +119,7 @@ class Round(Generic[T]):
     """What a round gave."""
 
     value: T
-    canary: float  # mean of the looks before and after
+    canary: float  # speed by the looks before and after (`Canary.level`)
     thrown_away: int  # rounds before it that did not count
     problem: str  # why even the last attempt is doubtful, "" where it counts
 
@@ -117,7 +142,7 @@ def calm_round(canary: Canary, work: Callable[[], T], *, attempts: int = ATTEMPT
         after = canary.look()
         off = canary.off(before, after)
         problem = taken or (f"the reference model took {max(before, after):.2f} times its first time" if off else "")
-        done = Round(value=value, canary=(before + after) / 2, thrown_away=attempt, problem=problem)
+        done = Round(value=value, canary=canary.level(before, after), thrown_away=attempt, problem=problem)
         if not problem:
             return done
         change = abs(after / before - 1) + bool(taken)
@@ -159,11 +184,7 @@ def time_network(
     rounds: tuple[int, int] = (3, 8),
     width: float = 0.01,
 ) -> Timing:
-    """Time whole runs, each round in a session of its own, until the interval is within `width` or rounds are spent.
-
-    The interval is Student's over the medians of the rounds: where memory falls differs between sessions and not
-    within one, so runs of one session would make it look narrower than a repetition would bear out.
-    """
+    """Time whole runs, each round in a session of its own, until the interval is within `width` or rounds are spent."""
     done: list[Round[Centre]] = []
     runs = 0
     while len(done) < rounds[1]:
@@ -176,14 +197,14 @@ def time_network(
 
         done.append(calm_round(canary, work))
         runs += counted[-1]
-        middle, half = _over_rounds([item.value for item in done])
-        if len(done) >= rounds[0] and half / middle <= width:
+        centre = centre_over_rounds([item.value for item in done], least=canary.least_half(len(done)))
+        if len(done) >= rounds[0] and centre.high - centre.median <= width * centre.median:
             break
     ratio = float(np.mean([item.canary for item in done]))
     return Timing(
-        latency_ms=middle / 1e3,
-        low_ms=max(middle - half, middle / 2) / 1e3,
-        high_ms=(middle + half) / 1e3,
+        latency_ms=centre.median / 1e3,
+        low_ms=centre.low / 1e3,
+        high_ms=centre.high / 1e3,
         runs=runs,
         canary=ratio,
         canary_us=ratio * canary.reference_us,
@@ -192,29 +213,12 @@ def time_network(
     )
 
 
-# 97.5 % quantiles of Student's t by degrees of freedom from 2; from 10 on the normal one is close enough
-_STUDENT = (4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-
-
-def _over_rounds(rounds: list[Centre]) -> tuple[float, float]:
-    """Median of the rounds and the half width of its 95 % interval, which is never less than that within a round."""
-    medians = [centre.median for centre in rounds]
-    middle = float(np.median(medians))
-    within = float(np.mean([(centre.high - centre.low) / 2 for centre in rounds])) / len(rounds) ** 0.5
-    freedom = len(medians) - 1
-    if freedom == 0:
-        return middle, within
-    if freedom == 1:  # Student's quantile for it says nothing; the other round is a fair guess
-        return middle, max(within, abs(medians[1] - medians[0]))
-    quantile = _STUDENT[freedom - 2] if freedom - 2 < len(_STUDENT) else 1.96
-    return middle, max(within, float(quantile * np.std(medians, ddof=1) / np.sqrt(len(medians))))
-
-
 def event_centre(event: KernelEvent) -> Centre:
     """Microseconds of one kernel. XNNPACK cuts its times off to whole microseconds, builtin operators' are differences
     of two cut-off clock readings and need no correction."""
     if event.averaged:
-        return centre_of(event.samples_us)
+        centre = centre_of(event.samples_us)
+        return centre.widened(cut_off_half(event.samples_us)) if event.kind == "delegate" else centre
     return centre_of_ticks(event.samples_us, truncated=event.kind == "delegate")
 
 

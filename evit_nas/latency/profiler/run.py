@@ -25,6 +25,7 @@ from evit_nas.latency.profiler.plan import (
     plan_members,
     stratified_members,
 )
+from evit_nas.latency.profiler.profiled import profile_network
 from evit_nas.latency.profiler.protocol import (
     CANARY_LIMIT,
     Canary,
@@ -33,7 +34,8 @@ from evit_nas.latency.profiler.protocol import (
     require_calm,
     time_network,
 )
-from evit_nas.latency.profiler.samples import GRAPH_SIGNATURE, graph_row, network_row, now, rows_of
+from evit_nas.latency.profiler.repeats import repeated_row
+from evit_nas.latency.profiler.samples import GRAPH_SIGNATURE, graph_row, network_row, now, rows_of_profile
 from evit_nas.latency.profiler.statistics import centre_of
 from evit_nas.latency.table.networks import NetworkWriter
 from evit_nas.latency.table.schema import TableProvenance
@@ -190,21 +192,25 @@ class _Run:
         model = write(fill_random(graph, seed=0))
         seconds, runs = self.effort.round_seconds, self.effort.runs(arch_macs(member.arch, member.resolution))
         timing = time_network(self.canary, model, seconds=seconds, min_runs=runs, rounds=(1, 1))
-        profiled = calm_round(self.canary, lambda: self.device.profile(model, seconds=seconds, min_runs=runs))
+        profiled = profile_network(self.canary, model, seconds=seconds, min_runs=runs, rounds=self.effort.processes)
         problem = timing.problem or profiled.problem
         if problem:
             self._skip(member, problem)
             return
         self.skipped = 0
-        rows = rows_of(graph, profiled.value, canary=profiled.canary, provenance=self.device.facts.provenance)
+        rows = rows_of_profile(graph, profiled, provenance=self.device.facts.provenance)
         wanted = rows if only is None else [row for row in rows if row.signature in only]
         new = [row for row in wanted if row.signature not in self.table]
         room = len(new) if max_rows is None else max_rows - self.rows_new
         for row in new[:room]:
-            self.table.append(row)
+            self.table.append(self._repeated(row) if row.median_us < self.effort.short_us else row)
         # else the next run measures the rest of it
         if len(new) <= room and not self.networks.has(member.arch, member.resolution):
             self.networks.append(network_row(member, timing, self.device.facts.provenance))
+
+    def _repeated(self, row: Measurement) -> Measurement:
+        graph_us = next(row.median_us for row in self.table.rows if row.signature == GRAPH_SIGNATURE)
+        return repeated_row(self.canary, row, graph_us, rounds=self.effort.processes)
 
     def _skip(self, member: Candidate, problem: str) -> None:
         height, width = member.resolution

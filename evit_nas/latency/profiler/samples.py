@@ -10,7 +10,8 @@ import numpy as np
 from evit_nas.graph.kernel import GRAPH_KIND, KernelSignature
 from evit_nas.graph.opgraph import OpGraph
 from evit_nas.latency.measurement import Measurement, NetworkMeasurement, Provenance
-from evit_nas.latency.profiler.protocol import Timing, event_centre
+from evit_nas.latency.profiler.profiled import Profiled
+from evit_nas.latency.profiler.protocol import Round, Timing
 from evit_nas.latency.profiler.statistics import Centre
 from evit_nas.space.dimension import Candidate
 from evit_nas.tflite.match import match_events
@@ -27,28 +28,38 @@ def now() -> str:
 def rows_of(
     graph: OpGraph, events: Sequence[KernelEvent], *, canary: float, provenance: Provenance = "measured"
 ) -> tuple[Measurement, ...]:
-    """One row per signature of a network from the events of its runs.
+    """`rows_of_profile` for one process. `canary` is that of the round."""
+    only = Round(value=tuple(events), canary=canary, thrown_away=0, problem="")
+    return rows_of_profile(graph, Profiled(rounds=(only,)), provenance=provenance)
 
-    `canary` is that of the round; times are divided by it. A signature that stands at several places gets the mean of
-    its places; their spread is part of its interval. Raises InputError where the runtime ran other kernels than the
-    graph says.
+
+def rows_of_profile(
+    graph: OpGraph, profiled: Profiled, *, provenance: Provenance = "measured"
+) -> tuple[Measurement, ...]:
+    """One row per signature of a network, at the table's speed.
+
+    A signature that stands at several places gets the mean of its places; their spread is part of its interval. Raises
+    InputError where the runtime ran other kernels than the graph says.
     """
-    places: dict[KernelSignature, list[KernelEvent]] = {}
-    for kernel, event in match_events(graph, events):
-        places.setdefault(kernel.signature, []).append(event)
+    first = profiled.rounds[0].value
+    centres = {id(event): centre for event, centre in zip(first, profiled.places(), strict=True)}
+    timings = sum(len(item.value[0].samples_us) for item in profiled.rounds)
+    places: dict[KernelSignature, list[Centre]] = {}
+    for kernel, event in match_events(graph, first):
+        places.setdefault(kernel.signature, []).append(centres[id(event)])
     moment = now()
     rows = []
     for signature, own in places.items():
-        centre = _over_places([event_centre(event) for event in own])
+        centre = _over_places(own)
         rows.append(
             Measurement(
                 signature=signature,
-                timings=sum(len(event.samples_us) for event in own),
-                median_us=centre.median / canary,
-                low_us=centre.low / canary,
-                high_us=centre.high / canary,
+                timings=timings * len(own),
+                median_us=centre.median,
+                low_us=centre.low,
+                high_us=centre.high,
                 repeats=len(own),
-                canary=canary,
+                canary=float(np.mean([item.canary for item in profiled.rounds])),
                 measured_at=moment,
                 provenance=provenance,
             )

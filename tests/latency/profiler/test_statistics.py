@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evit_nas.latency.profiler.statistics import centre_of, centre_of_ticks
+from evit_nas.latency.profiler.statistics import Centre, centre_of, centre_of_ticks, centre_over_rounds, cut_off_half
 
 
 @pytest.mark.parametrize("true_us", [3.2, 7.5, 40.9])
@@ -36,3 +36,18 @@ def test_the_interval_of_the_median_covers_it_95_percent_of_the_time() -> None:
     centres = [centre_of(random.normal(100, 5, 25)) for _ in range(400)]
     share = np.mean([centre.low <= 100 <= centre.high for centre in centres])
     assert 0.92 <= share <= 0.99
+
+
+def test_two_rounds_are_as_far_apart_as_they_are() -> None:
+    centre = centre_over_rounds([Centre(median=10.0, low=9.9, high=10.1), Centre(median=11.0, low=10.9, high=11.1)])
+    assert (centre.median, centre.low, centre.high) == (10.5, 9.5, 11.5)
+
+
+def test_agreeing_rounds_are_no_surer_than_processes_are_alike() -> None:
+    same = [Centre(median=10.0, low=10.0, high=10.0)] * 3
+    assert centre_over_rounds(same, least=0.02).high == pytest.approx(10.2)
+
+
+@pytest.mark.parametrize(("samples", "half"), [([3.0] * 20, 0.475), ([3.0, 4.0] * 10, 0.0), ([2.0, 5.0] * 10, 0.0)])
+def test_what_cutting_off_hides(samples: list[float], half: float) -> None:
+    assert cut_off_half(np.array(samples)) == pytest.approx(half)
