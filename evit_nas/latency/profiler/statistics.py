@@ -69,7 +69,7 @@ def cut_off_half(samples: Floats) -> float:
     Samples that all fell into one tick may stand for anything in it (uniform). Ones that fell into two, a share p into
     the upper, are near the border, at most |p - 1/2| off; ones that spread wider tell their mean.
     """
-    return 0.95 * float(np.sqrt(max(0.25 - np.var(samples), 0.0)))
+    return 0.95 * float(np.sqrt(max(0.25 - float(np.var(samples)), 0.0)))
 
 
 def centre_of_ticks(samples: Floats, *, truncated: bool) -> Centre:
