@@ -39,11 +39,15 @@ class QueueResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A plan at work. `roots`: the folder of each data set; `work` holds a folder for each training."""
+    """A plan at work. `roots`: the folder of each data set; `work` holds a folder for each training.
+
+    `version` is that of the code when the queue started: the checkout may move on while it runs.
+    """
 
     plan: Path
     roots: Mapping[str, Path]
     work: Path
+    version: str
     threads: int = 1
     progress: Progress
 
@@ -72,7 +76,14 @@ def run_queue(
     A job that fails (its loss is no longer finite, say) is told and left; the next call tries it again. Raises
     InputError where the plan or a table cannot be read, and where a data set of the plan has no root.
     """
-    queue = Queue(plan=plan, roots=roots, work=folder(work), threads=threads, progress=progress or Silent())
+    queue = Queue(
+        plan=plan,
+        roots=roots,
+        work=folder(work),
+        version=code_version(),
+        threads=threads,
+        progress=progress or Silent(),
+    )
     _check_roots(queue)
     end = time.monotonic() + hours * 3600 if hours is not None else None
     finished: list[str] = []
@@ -159,7 +170,7 @@ def _line(queue: Queue, job: PlannedTraining, trained: TrainResult, scored: Eval
             "macs": str(arch_macs(arch, job.resolution)),
             "hours": f"{hours:.4f}",
             "arch_hash": arch_hash(arch),
-            "version": code_version(),
+            "version": queue.version,
             "machine": machine_name(queue.threads),
         },
         per_class=scored.per_class,

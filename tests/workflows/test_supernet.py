@@ -7,11 +7,15 @@ import pytest
 import yaml
 from PIL import Image
 
+from evit_nas.accuracy.estimator.members import read_lines
+from evit_nas.accuracy.estimator.sources import open_source
 from evit_nas.errors import InputError
 from evit_nas.model.checkpoint import read_checkpoint
 from evit_nas.space.space import shipped_spaces
 from evit_nas.workflows.evaluate import evaluate
+from evit_nas.workflows.results import SupernetScoreResult
 from evit_nas.workflows.supernet import supernet_evaluate, supernet_extract, supernet_train
+from evit_nas.workflows.supernet_score import supernet_score
 
 RECIPE = """
 schema: evit-nas/recipe-1
@@ -64,10 +68,31 @@ def test_train_evaluate_and_extract(tmp_path: Path) -> None:
     description = read_checkpoint(out).description
     assert description is not None
     assert description.notes["statistics"] == "8 images of folders"
+    check_scores(trained.checkpoint, root, recipe, inside.miou)
     with pytest.raises(InputError, match="holds a training already"):
         supernet_train(space, dataset="folders", root=root, recipe=recipe, out=tmp_path / "run")
     with pytest.raises(InputError, match=r"b1: not a member of mini: stem\.width is 16"):
         supernet_evaluate(trained.checkpoint, "b1", dataset="folders", root=root, recipe=recipe)
+
+
+def check_scores(checkpoint: Path, root: Path, recipe: Path, miou: float) -> None:
+    """Each member is scored once, as `evaluate` does, and the table is an accuracy source."""
+    with pytest.raises(InputError, match="none of its members is scored yet; run `evit-nas supernet score"):
+        open_source(checkpoint, "seg")
+
+    def score(archs: tuple[str, ...] = (), sample: int | None = None) -> SupernetScoreResult:
+        return supernet_score(checkpoint, archs, dataset="folders", root=root, sample=sample, recipe=recipe)
+
+    first = score(archs=("b0",))
+    assert (first.scored, first.members) == (1, 1)
+    (line,) = read_lines(first.table)[1]
+    assert line.value == pytest.approx(miou, abs=1e-3)
+    second = score(sample=6)
+    assert (second.scored, second.members) == (6, 7)
+    assert score(sample=6).scored == 0
+    assert "7 networks" in open_source(checkpoint, "seg").label
+    with pytest.raises(InputError, match="give either it or ARCH"):
+        score(archs=("b0",), sample=2)
 
 
 def test_two_head_dims_are_refused_before_any_work(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evit_nas.accuracy.estimator import sources
 from evit_nas.accuracy.estimator.measured import MeasuredEstimator
+from evit_nas.accuracy.estimator.members import read_members
 from evit_nas.accuracy.estimator.sources import default_source, open_source
 from evit_nas.errors import InputError
 from evit_nas.space.arch import ArchConfig, named_arch
@@ -92,3 +94,27 @@ def test_missing_file_and_unknown_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="its default is published-cls"):
         open_source("published", "cls")
     assert open_source(default_source("cls"), "cls").metric == "top1"
+
+
+def test_rows_of_other_recipes_do_not_mix(tmp_path: Path) -> None:
+    names = ["b0", "b1", "b2", "b3"]
+    lines = [f"{name},512x1024,{70 + i},0,long" for i, name in enumerate(names)]
+    lines += [f"{name},512x1024,{50 + i},{seed},short" for i, name in enumerate(names[:3]) for seed in (0, 1)]
+    members = read_members(_write(tmp_path, lines, "arch,resolution,miou,seed,recipe"))
+    assert [member.value for member in members.rows] == [70, 71, 72, 73]
+
+
+def test_eps_and_classes_make_no_other_network(tmp_path: Path) -> None:
+    b0 = named_arch("b0")
+    own = replace(b0, eps=1e-6, head=replace(b0.head, classes=7))
+    (tmp_path / "own.yaml").write_text(arch_to_yaml(own), encoding="utf-8")
+    members = read_members(_write(tmp_path, ["b0,512x1024,70,0", "own.yaml,512x1024,72,1"]))
+    assert [(member.value, member.seeds) for member in members.rows] == [(71, 2)]
+
+
+def test_named_measured_sources_say_where_none_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources.resources, "files", lambda package: tmp_path / "evit_nas")
+    with pytest.raises(InputError, match="'camvid': no measured networks ship yet"):
+        open_source("camvid", "seg")
+    with pytest.raises(InputError, match="no measured networks ship yet"):
+        open_source("published+measured", "seg")
