@@ -25,6 +25,7 @@ AIRPLANE = ("cmd", "connectivity", "airplane-mode")
 _FIXED_NAME, _AIRPLANE_NAME = "fixed performance", "airplane mode"
 _LOCAL = re.compile(r"^(127\.0\.0\.1|localhost):")
 _LOOKS = 3
+_GONE_S = 2.0  # a phone that is gone at the end has been waited for before
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +107,7 @@ def measuring_settings(adb: Adb, note: Callable[[str], None]) -> Iterator[tuple[
         yield holds
     finally:
         try:
+            adb.reconnect(_GONE_S)
             restore(adb, saved)
             journal.unlink(missing_ok=True)
         except DeviceError as error:
