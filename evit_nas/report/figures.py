@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -29,12 +31,14 @@ def write_figures(run: RunData, folder: Path) -> tuple[Path, ...]:
     return tuple(file for stem, figure in run_figures(run).items() for file in write_figure(figure, folder, stem))
 
 
-def write_figure(figure: Figure, folder: Path, stem: str) -> tuple[Path, ...]:
-    """`STEM.png` and `STEM.svg` in `folder`."""
+def write_figure(
+    figure: Figure, folder: Path, stem: str, kinds: Sequence[Literal["png", "svg"]] = ("png", "svg")
+) -> tuple[Path, ...]:
+    """`STEM.png` and `STEM.svg` in `folder`, or those of `kinds`."""
     files = []
-    for suffix, content in (("png", _png(figure)), ("svg", _svg(figure))):
-        files.append(folder / f"{stem}.{suffix}")
-        write_bytes(files[-1], content)
+    for kind in kinds:
+        files.append(folder / f"{stem}.{kind}")
+        write_bytes(files[-1], _png(figure) if kind == "png" else _svg(figure))
     return tuple(files)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from evit_nas.errors import InputError
+from evit_nas.errors import InputError, TableError
 from evit_nas.latency.predictor.needed import extreme_blocks, typical_blocks
 from evit_nas.latency.profiler.alone import blocks_alone, measure_alone, operators_alone
 from evit_nas.latency.profiler.devices.host import HostDevice
+from evit_nas.latency.profiler.devices.phone_rounds import read_rounds
 from evit_nas.latency.profiler.devices.phone_session import find_phone
 from evit_nas.latency.profiler.host import Progress as HostProgress
 from evit_nas.latency.profiler.host import profile_host
@@ -110,6 +111,7 @@ def _on_phone(
     loaded, started = load_space(space), time.monotonic()
     tables_dir = writable_tables_dir(tables)
     few = FewRows(space=loaded, seed=seed, tables=tables, threads=threads, wanted=source)
+    drawn = _Drawn(shown)
     done = profile_phone(
         find_phone(device),
         loaded,
@@ -123,6 +125,7 @@ def _on_phone(
         max_rows=rows,
         choose_rows=None if rows is None else few.choose,
         progress=_Shown(shown),
+        logged=drawn.add,
     )
     for text in done.result.notes:
         shown.note(text)
@@ -140,6 +143,7 @@ def _on_phone(
         phone_seconds=done.phone_s,
         transferred=carried.transferred if carried else None,
         transferred_from=carried.source if carried else None,
+        rounds_figure=drawn.figure,
     )
 
 
@@ -150,6 +154,27 @@ def _covered(device: str, space: SearchSpace, tables: Path | None, threads: int,
     members = space.sample(COVERAGE_SEED, COVERAGE_MEMBERS)
     predictions = [model.predictor.predict(kernels_of(m.arch, m.resolution, lowering)) for m in members]
     return 1.0 - sum(prediction.coverage.extrapolated for prediction in predictions) / len(predictions)
+
+
+class _Drawn:
+    """Draws a log of rounds beside it, and says so: also of a run that ended before its time."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.figure: Path | None = None
+
+    def add(self, log: Path) -> None:
+        from evit_nas.report.figures import write_figure
+        from evit_nas.report.rounds_figure import draw_rounds
+
+        try:
+            lines = read_rounds(log)
+        except TableError as error:  # of no account beside the rows, or beside why the run ended
+            self._progress.note(str(error))
+            return
+        if lines:
+            (self.figure,) = write_figure(draw_rounds(lines), log.parent, log.stem, ("png",))
+            self._progress.note(f"rounds drawn in {self.figure}")
 
 
 class _Shown:

@@ -204,6 +204,7 @@ class ProfileResult(Result):
     phone_seconds: float | None = field(default=None, metadata=_OMIT_NONE)  # by the phone's own clock
     transferred: int | None = field(default=None, metadata=_OMIT_NONE)  # rows carried over from another device
     transferred_from: str | None = field(default=None, metadata=_OMIT_NONE)
+    rounds_figure: Path | None = field(default=None, metadata=_OMIT_NONE)  # clock and temperature of a phone, over time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,3 +78,47 @@ class RoundLog:
 
 def _text(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoundLine:
+    """One line of the log; None where the phone does not tell."""
+
+    uptime_s: float
+    model: str
+    profiled: bool
+    mean_us: float
+    clock_khz: int
+    limit_khz: int
+    skin_c: float | None
+    cpu_c: float | None
+    problem: str
+
+
+def read_rounds(path: Path) -> tuple[RoundLine, ...]:
+    """The rounds of a log in their order; a line that a kill cut short is left out. Raises TableError."""
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise TableError(f"{path}: not a log of rounds; its first line must be {','.join(COLUMNS)}")
+            return tuple(line for row in reader if (line := _line(row)) is not None)
+    except (OSError, csv.Error) as error:
+        raise TableError(f"{path}: cannot be read ({error})") from None
+
+
+def _line(row: dict[str, str]) -> RoundLine | None:
+    try:
+        return RoundLine(
+            uptime_s=float(row["uptime_s"]),
+            model=row["model"],
+            profiled=row["profiled"] == "yes",
+            mean_us=float(row["mean_us"]),
+            clock_khz=int(row["clock_after_khz"]),
+            limit_khz=int(row["clock_limit_khz"]),
+            skin_c=float(row["skin_c"]) if row["skin_c"] else None,
+            cpu_c=float(row["cpu_c"]) if row["cpu_c"] else None,
+            problem=row["problem"],
+        )
+    except (TypeError, ValueError):
+        return None
