@@ -24,6 +24,7 @@ from evit_nas.latency.profiler.statistics import (
     Z95,
     Centre,
     centre_of,
+    centre_of_mean,
     centre_of_ticks,
     centre_over_rounds,
     cut_off_half,
@@ -217,7 +218,7 @@ def event_centre(event: KernelEvent) -> Centre:
     """Microseconds of one kernel. XNNPACK cuts its times off to whole microseconds, builtin operators' are differences
     of two cut-off clock readings and need no correction."""
     if event.averaged:
-        centre = centre_of(event.samples_us)
+        centre = centre_of_mean(event.samples_us)
         return centre.widened(cut_off_half(event.samples_us)) if event.kind == "delegate" else centre
     return centre_of_ticks(event.samples_us, truncated=event.kind == "delegate")
 

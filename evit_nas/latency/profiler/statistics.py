@@ -43,6 +43,16 @@ def centre_of(samples: Floats) -> Centre:
 _STUDENT = (4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 
 
+def centre_of_mean(samples: Floats) -> Centre:
+    """Mean and Student's 95 % interval of it: all that can be said where samples are rebuilt from mean and deviation.
+
+    One sample has no interval; that of two is taken as if there were three (its quantile would say nothing).
+    """
+    count, mean = len(samples), float(np.mean(samples))
+    half = _student(max(count - 1, 2)) * float(np.std(samples, ddof=1)) / count**0.5 if count > 1 else 0.0
+    return Centre(median=mean, low=max(mean - half, mean / 10), high=mean + half)
+
+
 def centre_over_rounds(rounds: Sequence[Centre], *, least: float = 0.0) -> Centre:
     """Median of the rounds' medians and its 95 % interval, which is never narrower than that within a round.
 
@@ -57,10 +67,13 @@ def centre_over_rounds(rounds: Sequence[Centre], *, least: float = 0.0) -> Centr
     if freedom == 1:  # Student's quantile for it says nothing; the other round is a fair guess
         half = max(half, abs(medians[1] - medians[0]))
     elif freedom > 1:
-        quantile = _STUDENT[freedom - 2] if freedom - 2 < len(_STUDENT) else Z95
-        half = max(half, float(quantile * np.std(medians, ddof=1) / np.sqrt(len(medians))))
+        half = max(half, float(_student(freedom) * np.std(medians, ddof=1) / np.sqrt(len(medians))))
     half = max(half, least * middle)
     return Centre(median=middle, low=max(middle - half, middle / 2), high=middle + half)
+
+
+def _student(freedom: int) -> float:
+    return _STUDENT[freedom - 2] if freedom - 2 < len(_STUDENT) else Z95
 
 
 def cut_off_half(samples: Floats) -> float:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evit_nas.latency.profiler.statistics import Centre, centre_of, centre_of_ticks, centre_over_rounds, cut_off_half
+from evit_nas.latency.profiler.statistics import (
+    Centre,
+    centre_of,
+    centre_of_mean,
+    centre_of_ticks,
+    centre_over_rounds,
+    cut_off_half,
+)
 
 
 @pytest.mark.parametrize("true_us", [3.2, 7.5, 40.9])
@@ -51,3 +58,11 @@ def test_agreeing_rounds_are_no_surer_than_processes_are_alike() -> None:
 @pytest.mark.parametrize(("samples", "half"), [([3.0] * 20, 0.475), ([3.0, 4.0] * 10, 0.0), ([2.0, 5.0] * 10, 0.0)])
 def test_what_cutting_off_hides(samples: list[float], half: float) -> None:
     assert cut_off_half(np.array(samples)) == pytest.approx(half)
+
+
+def test_the_interval_of_a_mean_covers_it_95_percent_of_the_time_however_few_samples() -> None:
+    random = np.random.default_rng(2)
+    for count in (3, 6, 20):
+        centres = [centre_of_mean(random.normal(100, 5, count)) for _ in range(600)]
+        assert 0.92 <= np.mean([centre.low <= 100 <= centre.high for centre in centres]) <= 0.98
+    assert centre_of_mean(np.array([7.0])) == Centre(median=7.0, low=7.0, high=7.0)
