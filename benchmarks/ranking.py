@@ -1,8 +1,8 @@
 """How well cheap scores order networks as training each alone does.
 
 Truth is the mean over seeds of the networks that `benchmarks/measured/run_queue.py` trained under the recipe with most
-networks: on held-out training drives, and on val. Sources: MACs, parameters, the published estimate, the training's own
-scores after earlier epochs, zero-cost proxies (benchmarks/measured/zero_cost.py), supernets (`evit-nas supernet score`)
+networks: on held-out training drives, and on val. Sources: MACs, parameters, the published axis of size, the course of
+training itself, zero-cost proxies (benchmarks/measured/zero_cost.py), supernets (`evit-nas supernet score`)
 and the ridge predictor of `--accuracy FILE.csv`, each network predicted from the others. For all networks, and for the
 largest group within 5 % of one number of MACs: Kendall's tau with a 90 % bootstrap interval over networks, the ceiling
 (tau between seeds), and the share of bootstrap draws above MACs.
@@ -86,18 +86,22 @@ def read_networks(table: Path) -> list[Network]:
 
 def cheap_sources(networks: list[Network]) -> dict[str, Floats]:
     """Scores (N,) by name that need nothing but the table."""
-    published = PublishedEstimator()
-    sizes = [network.lines[0].resolution for network in networks]
     found = {name: np.array([network.mean(name) for network in networks]) for name in ("macs", "params")}
-    found["published"] = np.array(
-        [published.estimate(n.arch, size).value for n, size in zip(networks, sizes, strict=True)]
-    )
+    found["published axis"] = published_axis(networks)
     epochs = {
         part.split(":")[0] for network in networks for line in network.lines for part in line.cells["curve"].split()
     }
     for epoch in sorted(map(int, epochs)):
         found[f"epoch {epoch}"] = np.array([network.after(epoch) for network in networks])
     return found
+
+
+def published_axis(networks: list[Network]) -> Floats:
+    """Where networks stand between B0 and B3; the published rows say nothing of inputs this small."""
+    published = PublishedEstimator()
+    inputs = np.array([network.lines[0].resolution for network in networks], dtype=np.float64)
+    layouts = [[p.block for p in layout(n.arch, n.lines[0].resolution)] for n in networks]
+    return published.position(np.array([published.terms(blocks) for blocks in layouts]), inputs)
 
 
 def read_scores(table: Path, networks: list[Network]) -> dict[str, Floats]:
@@ -134,7 +138,7 @@ def compared(
     for name, score in scores.items():
         own = score[group]
         kept = np.isfinite(own)
-        if kept.sum() >= 5:
+        if kept.sum() >= 5 and np.ptp(own[kept]) > 0:
             result = tau(own[kept], values[kept])
             base = macs if kept.all() else tau(scores["macs"][group][kept], values[kept])
             found[name] = {
@@ -173,7 +177,9 @@ def effects(networks: list[Network]) -> dict[str, object]:
     macs = np.log([network.mean("macs") for network in networks])
     values = np.array([network.mean("miou") for network in networks])
     seeds = np.array([len(network.lines) for network in networks], dtype=np.float64)
-    fit = fit_effects(FEATURES, seen, np.stack([macs, macs**2], axis=1), values, seeds)
+    names = [name for name in FEATURES if name != "MACs"]
+    seen = seen[:, [FEATURES.index(name) for name in names]]
+    fit = fit_effects(names, seen, np.stack([macs, macs**2], axis=1), values, seeds)
     half = Z90 * np.sqrt(np.diag(fit.covariance))
     rows = {
         name: [round(mean, 2), round(mean - width, 2), round(mean + width, 2)]

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from evit_nas.accuracy.estimator.capacity import OFFICIAL_EXPAND, PARTS, TERMS, block_terms, parts
 from evit_nas.graph.blocks import Block, FusedMBConv, HeadInput, HeadOut, MBConv, Msa
+from evit_nas.graph.cost import block_macs
 from evit_nas.space.arch import ArchConfig, Resolution, SegHead
 
 Floats = NDArray[np.float64]
 
-SIZES = (*(f"size of {part}" for part in PARTS), "resolution")
+SIZES = (*(f"size of {part}" for part in PARTS), "MACs", "resolution")
 DEPARTURES = {  # by name: the dimension groups that it tells of
     "attention left out": ("msa",),
     "scales left out": ("scales",),
@@ -38,11 +39,12 @@ FEATURES = (*SIZES, *DEPARTURES)
 
 # after the capacity terms: inverted blocks, their sums of log2 expand / 4 and log2 kernel / 3, blocks with relu6 and
 # relu; attentions, of them without scales, with two and with scale 3 alone, sums of log2 heads / official heads; blocks
-# of stages 3 and 4; fused blocks; log2 of the final expansion / 4; bilinear inputs; attentions by moments of pixels
+# of stages 3 and 4, fused ones; log2 of the final expansion / 4, bilinear inputs, MACs; attentions by powers of pixels
 (
     _BLOCKS, _EXPAND, _KERNEL, _RELU6, _RELU, _MSA, _NONE, _TWO, _THREE, _HEADS, _DEEP, _FUSED, _FINAL, _BILINEAR,
-) = range(TERMS, TERMS + 14)  # fmt: skip
-_WHERE = TERMS + 14
+    _MACS,
+) = range(TERMS, TERMS + 15)  # fmt: skip
+_WHERE = TERMS + 15
 _COUNT = _WHERE + 4
 _CLASSES = 19  # any fixed number: the task is the same for all members of a source
 _STRIDES = (4, 8, 16, 32)
@@ -50,10 +52,11 @@ _BY_STRIDE = np.linalg.inv(np.vander(np.array([1.0 / stride**2 for stride in _ST
 
 
 def network_terms(blocks: Sequence[Block]) -> Floats:
-    """Additive terms, shape (TERMS + 18,)."""
+    """Additive terms, shape (TERMS + 19,)."""
     terms = np.zeros(_COUNT)
     terms[:TERMS] = block_terms(blocks, final_expand=OFFICIAL_EXPAND, classes=_CLASSES)
     for block in blocks:
+        terms[_MACS] += block_macs(block)
         match block:
             case MBConv() | FusedMBConv():
                 terms[_BLOCKS] += 1
@@ -80,13 +83,14 @@ def network_terms(blocks: Sequence[Block]) -> Floats:
 
 
 def features(sums: Floats, resolutions: Floats) -> Floats:
-    """FEATURES of N networks, (N, F): sizes and resolution as logarithms, departures as means over blocks."""
+    """FEATURES of N networks, (N, F): sizes, MACs and resolution as logarithms, departures as means over blocks."""
     networks = parts(sums[:, :TERMS], resolutions)
     area = np.prod(np.asarray(resolutions, dtype=np.float64), axis=1)
     blocks, attentions = np.maximum(sums[:, _BLOCKS], 1.0), np.maximum(sums[:, _MSA], 1.0)
     by_stride = (sums[:, _WHERE:] / area[:, None] ** np.arange(4)) @ _BY_STRIDE.T
     columns = [
         *networks.log_size.T,
+        np.log(np.maximum(sums[:, _MACS], 1.0)),
         np.log(area) / 2,
         1 - by_stride[:, 2:].sum(axis=1) / np.maximum(sums[:, _DEEP], 1.0),
         sums[:, _NONE] / attentions,
