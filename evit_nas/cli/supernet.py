@@ -41,7 +41,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1, show_default=False)] = None,
     recipe: Recipe = None,
     resolution: options.ResolutionText = None,
-    init: Annotated[Path | None, typer.Option(help="Checkpoint of a member to start from.", metavar="FILE")] = None,
+    init: Annotated[Path | None, typer.Option(help="Weights to start from, of any shape.", metavar="FILE")] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the training; ./reports/supernet-...", metavar="DIR", show_default=False),

@@ -16,6 +16,7 @@ from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import EvaluateResult, SupernetExtractResult, SupernetTrainResult
 from evit_nas.workflows.step_lock import step_lock
 from evit_nas.workflows.supernet_setting import Setting, make_setting, member_network, score_member, score_network
+from evit_nas.workflows.train_init import start_from
 from evit_nas.workflows.training_folder import (
     HISTORY,
     REPORTS,
@@ -28,7 +29,6 @@ from evit_nas.workflows.training_folder import (
 )
 
 if TYPE_CHECKING:
-    from evit_nas.accuracy.supernet.supernet import Supernet
     from evit_nas.accuracy.training.processes import Processes
     from evit_nas.accuracy.training.state import EpochRow
 
@@ -53,7 +53,7 @@ def supernet_train(
     """Train a supernet over a space of one head dim; scores its largest and its smallest member on val.
 
     The largest member's input is `resolution`, else the recipe's; smaller ones of the space are trained too. `init`
-    starts from the weights of one network, in the slices of that member. Each epoch is kept, as in `train`.
+    starts from the weights of a network or of another supernet, of whatever shape. Each epoch is kept, as in `train`.
     """
     from evit_nas.accuracy.supernet.checkpoint import space_text, with_classes
     from evit_nas.accuracy.supernet.hull import check_head_dim
@@ -200,10 +200,10 @@ def _run(
         on_step=setting.progress.advance,
         on_epoch=told if group.first else lambda history: None,
     )
-    supernet = Supernet(space)
-    if init is not None:
-        _warm_start(supernet, init)
-    state = engine.resume(supernet, job) if resume and job.state_path.is_file() else engine.start(supernet, job)
+    supernet, goes_on = Supernet(space), resume and job.state_path.is_file()
+    if init is not None and not goes_on:
+        start_from(init, supernet, out if group.first else None, setting.progress.note)
+    state = engine.resume(supernet, job) if goes_on else engine.start(supernet, job)
     setting.progress.start(job.total - state.step, f"training a supernet of {space.name}, steps")
     trained = train_supernet(state, job, sandwich)
     notes = {"dataset": setting.dataset.name, "epochs": str(recipe.epochs), "seed": str(setting.seed)}
@@ -224,12 +224,3 @@ def _request(setting: Setting, text: str, init: Path | None) -> str:
         "init": str(init) if init else None,
     }
     return json.dumps(parts, sort_keys=True)
-
-
-def _warm_start(supernet: Supernet, init: Path) -> None:
-    from evit_nas.accuracy.supernet.checkpoint import fitting
-    from evit_nas.accuracy.supernet.supernet import warm_start
-    from evit_nas.model.checkpoint import read_checkpoint
-
-    arch, state = fitting(supernet, read_checkpoint(init))
-    warm_start(supernet, arch, state)

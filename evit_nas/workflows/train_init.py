@@ -1,4 +1,4 @@
-"""`train --init FILE`: the start from other weights, told tensor by tensor."""
+"""`--init FILE`: the start of a training from other weights, told tensor by tensor."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from evit_nas.files import write_text
 
 if TYPE_CHECKING:
     from evit_nas.accuracy.supernet.overlay import Laid
+    from evit_nas.accuracy.supernet.supernet import Supernet
     from evit_nas.model.efficientvit import EfficientViT
 
 INIT = "init.csv"
@@ -29,14 +30,14 @@ def digest(init: Path) -> str:
         raise InputError(f"--init {init}: cannot be read ({error.strerror}); give a checkpoint") from None
 
 
-def start_from(init: Path, network: EfficientViT, out: Path | None, note: Callable[[str], None]) -> None:
+def start_from(init: Path, network: EfficientViT | Supernet, out: Path | None, note: Callable[[str], None]) -> None:
     """Put the weights of `init` into `network`; what became of each tensor goes to `init.csv` in `out`.
 
-    Raises CheckpointError where the file is of no network of the family, InputError where nothing of it fits.
+    Raises CheckpointError where the file is of no network of the family.
     """
     from evit_nas.accuracy.supernet.inherit import inherit, read_source
 
-    lines = inherit(network, network.arch, read_source(init))
+    lines = inherit(network, read_source(init))
     counts = Counter(line.taken for line in lines)
     note(f"started from {init}: {counts['whole']} tensors whole, {counts['part']} in part, {counts['new']} new")
     new_classifier = [line for line in lines if line.taken == "new" and line.source_shape is not None]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-from evit_nas.accuracy.supernet.supernet import Supernet, extract
-from evit_nas.errors import CheckpointError, InputError
+from evit_nas.accuracy.supernet.supernet import Supernet
+from evit_nas.errors import CheckpointError
 from evit_nas.files import write_bytes
-from evit_nas.model.checkpoint import CHECKSUM, Checkpoint, content_digest
+from evit_nas.model.checkpoint import CHECKSUM, content_digest
 from evit_nas.model.description import Normalisation
 from evit_nas.model.formats import read_raw, safetensors_bytes
 from evit_nas.seal import PREFIX
-from evit_nas.space.arch import ArchConfig, Resolution, SegHead, parse_resolution
+from evit_nas.space.arch import Resolution, parse_resolution
 from evit_nas.space.document import read_text
 from evit_nas.space.space import SearchSpace, parse_space, shipped_spaces
 
@@ -99,32 +99,3 @@ def _parse(text: str) -> About:
         notes=found["notes"],
         normalisation=Normalisation(mean=(r, g, b), std=(sr, sg, sb)),
     )
-
-
-def fitting(supernet: Supernet, checkpoint: Checkpoint) -> tuple[ArchConfig, dict[str, torch.Tensor]]:
-    """The member that a checkpoint's weights are of, and its state with them, ready for `warm_start`.
-
-    A file that does not say what it is may be any official member. The classifier is kept where the numbers of
-    classes are equal, else it starts anew. Raises InputError where no member fits.
-    """
-    space = supernet.space
-    own = checkpoint.arch
-    known = [own] if own is not None else [space.member(name) for name in space.members]
-    for arch in known:
-        arch = replace(arch, head=replace(arch.head, classes=space.spec.classes))
-        reason = space.contains(arch, space.resolutions[0])
-        if reason is not None and own is not None:
-            raise InputError(f"{checkpoint.source}: not a member of {space.name}: {reason}")
-        if reason is None:
-            state = extract(supernet, arch)
-            given = {name: t for name, t in checkpoint.state.items() if name in state and t.shape == state[name].shape}
-            if all(name in given or _may_differ(name, arch) for name in state):
-                return arch, {**state, **given}
-    members = ", ".join(space.members) or "none by name"
-    raise InputError(f"{checkpoint.source}: fits no official member of {space.name} ({members})")
-
-
-def _may_differ(name: str, arch: ArchConfig) -> bool:
-    """Of the classifier, and of counters that inference does not need."""
-    last = 0 if isinstance(arch.head, SegHead) and arch.head.final_expand is None else 1
-    return name.startswith(f"head.output_ops.0.op_list.{last}.conv.") or name.endswith(".num_batches_tracked")

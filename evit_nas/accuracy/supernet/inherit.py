@@ -1,4 +1,4 @@
-"""Starting a network from the weights of another one, of the same shape or not, or of a supernet."""
+"""Starting a network or a supernet from the weights of another one, of the same shape or not."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from evit_nas.accuracy.supernet.channels import channel_counts, most_important
 from evit_nas.accuracy.supernet.checkpoint import is_supernet, load_supernet
 from evit_nas.accuracy.supernet.overlay import Laid, overlay
 from evit_nas.accuracy.supernet.slices import parts, pieces, skeleton, take
+from evit_nas.accuracy.supernet.supernet import Supernet
 from evit_nas.errors import CheckpointError
 from evit_nas.model.checkpoint import Checkpoint, classes_of, read_checkpoint, with_classes
+from evit_nas.model.efficientvit import EfficientViT
 from evit_nas.space.arch import NAMED_ARCHS, ArchConfig, named_arch
 
 _COUNTER = "num_batches_tracked"
@@ -34,28 +35,41 @@ def read_source(path: Path) -> Source:
     """An official checkpoint, one of this tool, or a supernet. Raises CheckpointError for anything else."""
     if is_supernet(path):
         supernet, _ = load_supernet(path)
-        head_dim = supernet.space.largest().arch.head_dim
-        return Source(tensors={n: t.detach() for n, t in supernet.tensors.items()}, head_dim=head_dim, ordered=True)
+        tensors = {name: tensor.detach() for name, tensor in supernet.tensors.items()}
+        return Source(tensors=tensors, head_dim=supernet.head_dim, ordered=True)
     checkpoint = read_checkpoint(path)
-    arch = _arch_of(checkpoint)
-    return Source(tensors=_stored(arch, checkpoint.state), head_dim=arch.head_dim, ordered=False)
+    return source_of(_arch_of(checkpoint), checkpoint.state)
 
 
-def inherit(network: nn.Module, arch: ArchConfig, source: Source) -> list[Laid]:
-    """Put what fits of `source` into `network`, freshly built from `arch`; one line for each of its tensors.
+def source_of(arch: ArchConfig, state: Mapping[str, torch.Tensor]) -> Source:
+    """The network `arch` with these weights (official names)."""
+    return Source(tensors=_stored(arch, state), head_dim=arch.head_dim, ordered=False)
 
-    A classifier of another number of classes starts anew. With equal shapes the result is that of loading the file.
+
+def inherit(network: EfficientViT | Supernet, source: Source) -> list[Laid]:
+    """Put what fits of `source` into `network`, freshly built; one line for each of its tensors.
+
+    A classifier of another number of classes starts anew. With equal shapes the result is that of loading the file. A
+    supernet keeps no BatchNorm statistics.
     """
+    if isinstance(network, Supernet):
+        return _lay(source, network.tensors, network.head_dim)
+    arch = network.arch
     fresh = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     target = {name: tensor.contiguous() for name, tensor in _stored(arch, fresh).items()}
-    given = source.tensors
-    if not source.ordered:
-        given = most_important(given, channel_counts(target, arch.head_dim), source.head_dim)
-    lines = overlay(given, target, source_head_dim=source.head_dim, target_head_dim=arch.head_dim)
+    lines = _lay(source, target, arch.head_dim)
     buffers = {official: target[stored] for official, stored in _buffers(arch)}
     network.load_state_dict({**take(target, arch), **buffers})
+    return [line for line in lines if not line.tensor.endswith(_COUNTER)]
+
+
+def _lay(source: Source, target: dict[str, torch.Tensor], head_dim: int) -> list[Laid]:
+    given = source.tensors
+    if not source.ordered:
+        given = most_important(given, channel_counts(target, head_dim), source.head_dim)
+    lines = overlay(given, target, source_head_dim=source.head_dim, target_head_dim=head_dim)
     shapes = {name: tuple(tensor.shape) for name, tensor in source.tensors.items()}
-    return [_as_in_the_file(line, shapes) for line in lines if not line.tensor.endswith(_COUNTER)]
+    return [_as_in_the_file(line, shapes) for line in lines]
 
 
 def _as_in_the_file(line: Laid, shapes: dict[str, tuple[int, ...]]) -> Laid:

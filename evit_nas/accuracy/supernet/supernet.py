@@ -15,7 +15,6 @@ from torch import nn
 from torch.func import functional_call
 
 from evit_nas.accuracy.supernet.hull import check_head_dim, hulls, zero_at_start
-from evit_nas.accuracy.supernet.overlay import overlay
 from evit_nas.accuracy.supernet.slices import check_member, parts, pieces, skeleton, stored_shapes, take
 from evit_nas.accuracy.training.statistics import re_estimate
 from evit_nas.model.efficientvit import EfficientViT, build
@@ -46,6 +45,11 @@ class Supernet(nn.Module):
         """The weights of a member by official name; gradients flow back into the supernet."""
         check_member(self.tensors, arch)
         return take(self.tensors, arch)
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of an attention head, the same in all members."""
+        return self.space.largest().arch.head_dim
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -108,14 +112,3 @@ def member(
     network.load_state_dict(extract(supernet, arch), strict=True)
     re_estimate(network, images, hold)
     return network
-
-
-def warm_start(supernet: Supernet, arch: ArchConfig, state: Tensors) -> None:
-    """Copy the weights of a network (official layout) into the slices of the member `arch`.
-
-    What a larger member has beside them adds nothing to the copied channels at first (overlay.py). BatchNorm
-    statistics are not kept. Raises InputError where `arch` is no member.
-    """
-    check_member(supernet.tensors, arch)
-    copied = {part.stored: value for part, value in pieces(state, arch)}
-    overlay(copied, supernet.tensors, source_head_dim=arch.head_dim, target_head_dim=arch.head_dim)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evit_nas.accuracy.supernet.checkpoint import About, save_supernet, space_text
+from evit_nas.accuracy.supernet.checkpoint import About, save_supernet, space_text, with_classes
 from evit_nas.accuracy.supernet.inherit import inherit, read_source
 from evit_nas.accuracy.supernet.overlay import Laid
 from evit_nas.accuracy.supernet.supernet import Supernet, extract
@@ -34,7 +34,7 @@ def official(name: str, folder: Path) -> tuple[EfficientViT, Path]:
 def started(arch: ArchConfig, path: Path) -> tuple[EfficientViT, dict[str, Laid]]:
     torch.manual_seed(0)
     network = build(arch)
-    return network, {line.tensor: line for line in inherit(network, arch, read_source(path))}
+    return network, {line.tensor: line for line in inherit(network, read_source(path))}
 
 
 def test_an_equal_shape_is_a_plain_load(tmp_path: Path) -> None:
@@ -114,6 +114,22 @@ def test_a_member_of_a_supernet_is_extracted(tmp_path: Path) -> None:
     weights = dict(network.named_parameters())
     assert all(torch.equal(weights[name], expected[name]) for name in weights)
     assert {line.taken for name, line in lines.items() if name.endswith("/running_mean")} == {"new"}
+
+
+@torch.no_grad()
+def test_official_weights_start_a_supernet(tmp_path: Path) -> None:
+    """B1 is a member of the space and computes the same inside; B2, which is none, gives what fits."""
+    network, path = official("b1", tmp_path)
+    space = with_classes(load_space(SMALL), 19)
+    supernet = Supernet(space)
+    taken = {line.taken for line in inherit(supernet, read_source(path))}
+    assert taken == {"whole", "part", "new"}
+    image = torch.randn(2, 3, 64, 64)
+    expected = network.train()(image)
+    torch.testing.assert_close(supernet(image, space.member("b1")), expected, rtol=0, atol=1e-4)
+    _, path = official("b2", tmp_path)
+    inherit(supernet, read_source(path))
+    assert torch.isfinite(supernet(image, space.member("b1"))).all()
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from evit_nas.accuracy.supernet.supernet import Supernet, extract, fresh_statistics, member, run, warm_start
+from evit_nas.accuracy.supernet.inherit import inherit, source_of
+from evit_nas.accuracy.supernet.supernet import Supernet, extract, fresh_statistics, member, run
 from evit_nas.accuracy.training.statistics import re_estimate
 from evit_nas.errors import InputError
 from evit_nas.model.efficientvit import build, randomise
@@ -141,13 +142,13 @@ def test_branches_beyond_the_official_ones_add_nothing_at_first() -> None:
 
 
 @torch.no_grad()
-def test_warm_start_gives_the_checkpoint_back_and_larger_members_equal_it() -> None:
+def test_a_start_from_a_member_gives_it_back_and_larger_members_equal_it() -> None:
     torch.manual_seed(0)
     warm = Supernet(SPACE)
     b0 = SPACE.member("b0")
     network = build(b0)
     randomise(network, 1)
-    warm_start(warm, b0, network.state_dict())
+    inherit(warm, source_of(b0, network.state_dict()))
     x = images(2)
     expected = network.train()(x)
     torch.testing.assert_close(warm(x, b0), expected, rtol=0, atol=TOLERANCE)
