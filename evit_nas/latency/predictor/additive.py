@@ -13,7 +13,7 @@ from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, Late
 from evit_nas.latency.predictor.correction import Correction
 from evit_nas.latency.predictor.coverage import Ranges
 from evit_nas.latency.predictor.features import hull_axes
-from evit_nas.latency.predictor.interval import Z90, bounds, relative_sd
+from evit_nas.latency.predictor.interval import Spread
 from evit_nas.latency.predictor.regression import EXTRAPOLATED_SD, KernelRegression
 from evit_nas.latency.predictor.transfer_spread import TransferSpread, row_sd
 from evit_nas.latency.table.store import Table
@@ -43,15 +43,12 @@ class AdditivePredictor:
         table: Table,
         regression: KernelRegression,
         correction: Correction,
-        *,
-        interval_factor: float = Z90,
-        drift: float = 0.0,
+        spread: Spread,
     ) -> None:
         self._table = table
         self._regression = regression
         self._correction = correction
-        self._factor = interval_factor
-        self._drift = drift
+        self._spread = spread
         measured = [row for row in table.rows if row.signature.kind != GRAPH_KIND]
         self._ranges = Ranges.of(hull_axes(row.signature) for row in measured)
         kinds: set[Provenance] = {row.provenance for row in measured}
@@ -69,7 +66,7 @@ class AdditivePredictor:
 
     def combine(self, sums: Floats) -> LatencyBatch:
         latency_us = self._correction.apply_us(network_features(sums))
-        low, high = bounds(latency_us, relative_sd(latency_us, sums[:, SD]), self._factor, self._drift)
+        low, high = self._spread.bounds(latency_us, sums[:, SD])
         kernels_us = np.maximum(sums[:, : EXTRAPOLATED + 1].sum(axis=1), 1e-9)
         return LatencyBatch(
             latency_ms=latency_us / 1e3,

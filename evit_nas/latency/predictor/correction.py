@@ -1,7 +1,8 @@
 """From a sum of kernels to a network: what running them together costs, fitted on whole networks.
 
-latency = graph + scale * kernels' sum + overhead * number of kernels + cold * activation megabytes. Four numbers, each
-drawn to what holds without evidence (the graph's own row, 1, 0, 0), so a few networks are enough and none does no harm.
+latency = graph + scale * kernels' sum + overhead * number of kernels + cold * activation megabytes. Four numbers, none
+negative, so that one more kernel never makes a network faster; each is drawn to what holds without evidence (the
+graph's own row, 1, 0, 0), so a few networks are enough and none does no harm.
 """
 
 from __future__ import annotations
@@ -32,17 +33,21 @@ class Correction:
 
 def fit_correction(features: Floats, us: Floats, *, graph_us: float) -> Correction:
     """Ridge regression on relative error towards (graph_us, 1, 0, 0), robust (Huber weights). `us`: measured (N,)."""
+    from scipy.optimize import nnls
+
     prior = np.array([graph_us, 1.0, 0.0, 0.0])
     if len(us) == 0:
         return Correction(prior)
-    scaled, target = features / (us * NOISE_SD)[:, None], (us - features @ prior) / (us * NOISE_SD)
-    weights, change = np.ones(len(us)), np.zeros(len(prior))
+    scaled, target = features / (us * NOISE_SD)[:, None], np.full(len(us), 1 / NOISE_SD)
+    counts, solution = np.ones(len(us)), prior
     for _ in range(ROUNDS):
-        weighted = scaled * weights[:, None]
-        change = np.linalg.solve(weighted.T @ scaled + np.diag(1 / PRIOR_SD**2), weighted.T @ target)
-        residual = np.abs(target - scaled @ change)
-        weights = np.minimum(1.0, HUBER / np.maximum(residual, 1e-9))
-    return Correction(prior + change)
+        weighted = scaled * counts[:, None]
+        # normal equations, then their Cholesky factor: a problem of four rows, however many networks there are
+        factor = np.linalg.cholesky(weighted.T @ scaled + np.diag(1 / PRIOR_SD**2))
+        right = np.linalg.solve(factor, weighted.T @ target + prior / PRIOR_SD**2)
+        solution = nnls(factor.T, right)[0]
+        counts = np.minimum(1.0, HUBER / np.maximum(np.abs(target - scaled @ solution), 1e-9))
+    return Correction(solution)
 
 
 def leave_one_out_us(features: Floats, us: Floats, *, graph_us: float) -> Floats:

@@ -7,7 +7,7 @@ corrected by the other networks, and the rest is the error that the interval is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from evit_nas.latency.predictor.base import Floats, LatencyPredictor
 from evit_nas.latency.predictor.calibrated import CalibratedPredictor
 from evit_nas.latency.predictor.correction import fit_correction, leave_one_out_us
 from evit_nas.latency.predictor.features import kernel_input
-from evit_nas.latency.predictor.interval import Z90, conformal_factor, drift_sd, relative_sd
+from evit_nas.latency.predictor.interval import MIN_NETWORKS, Spread, fit_spread
 from evit_nas.latency.predictor.regression import (
     FOLDS,
     KernelRegression,
@@ -35,6 +35,7 @@ from evit_nas.latency.predictor.regression import (
 )
 from evit_nas.latency.table.store import Table
 
+MOSTLY = 0.7  # share of a network's time that counts as most of it
 GRAPH_US = 5.0  # running a graph at all, where the table has no row for it
 
 
@@ -58,7 +59,7 @@ def fit_additive(table: Table, networks: Sequence[NetworkMeasurement]) -> Additi
     members = [network_kernels(network, table.conditions) for network in networks]
     regression, known = _left_out(rows, members)
     none = fit_correction(np.zeros((0, 4)), np.zeros(0), graph_us=graph_us)
-    plain = AdditivePredictor(table, regression, none, interval_factor=Z90)
+    plain = AdditivePredictor(table, regression, none, Spread())
     if not networks:
         return plain
     sums = np.array(
@@ -73,9 +74,26 @@ def fit_additive(table: Table, networks: Sequence[NetworkMeasurement]) -> Additi
         table,
         regression,
         fit_correction(features, measured_us, graph_us=graph_us),
-        interval_factor=conformal_factor(measured_us, left_out_us, relative_sd(left_out_us, sums[:, SD])),
-        drift=drift_sd(np.array([network.canary for network in networks])),
+        fit_spread(measured_us, left_out_us, sums[:, SD], noise_sd=_timing_sd(known, members, measured_us)),
     )
+
+
+def _timing_sd(known: Mapping[str, _Row], members: Sequence[Sequence[Kernel]], measured_us: Floats) -> float:
+    """Relative standard deviation of one timing of a network, from networks most of whose rows are their own.
+
+    Such a network was timed twice, in a session without and in one with profiling; half of the variance between the two
+    is that of each. 0 where there are too few.
+    """
+    ratios = []
+    for number, (kernels, us) in enumerate(zip(members, measured_us.tolist(), strict=True)):
+        rows = [known[kernel.signature.key] for kernel in kernels if kernel.signature.key in known]
+        total = sum(row.measured_us for row in rows)
+        own = sum(row.measured_us for row in rows if row.network == number)
+        if len(rows) == len(kernels) and own > MOSTLY * total:
+            ratios.append(np.log(us / total))
+    if len(ratios) < MIN_NETWORKS:
+        return 0.0
+    return 1.4826 * float(np.median(np.abs(ratios - np.median(ratios)))) / 2**0.5
 
 
 def network_kernels(network: NetworkMeasurement, conditions: Conditions) -> tuple[Kernel, ...]:
@@ -86,9 +104,10 @@ def network_kernels(network: NetworkMeasurement, conditions: Conditions) -> tupl
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A measured row, the fold of the network it was measured in, and its time as predicted without that fold."""
+    """A measured row, the network it was measured in with its fold, and its time as predicted without that fold."""
 
     measured_us: float
+    network: int  # -1: none of those beside the table
     fold: int
     left_out_us: float
     left_out_sd: float
@@ -100,24 +119,25 @@ def _left_out(
     """The regression of all rows, and every row by signature key with what the other folds say about it."""
     inputs = [kernel_input(row.signature) for row in rows]
     us, weights = np.array([row.median_us for row in rows]), row_weights(rows)
-    folds = _folds(rows, members)
+    homes = _homes(rows, members)
+    folds = np.where(homes >= 0, homes, np.arange(len(rows))) % FOLDS
     left_out = out_of_fold_us(inputs, us, weights, folds)
     regression = with_errors(fit_regression(inputs, us, weights), inputs, us, left_out)
     known = {
-        row.signature.key: _Row(row.median_us, int(fold), float(time), regression.relative_sd(kernel.family))
-        for row, kernel, fold, time in zip(rows, inputs, folds, left_out, strict=True)
+        row.signature.key: _Row(row.median_us, int(home), int(fold), float(us), regression.relative_sd(kernel.family))
+        for row, kernel, home, fold, us in zip(rows, inputs, homes, folds, left_out, strict=True)
         if row.provenance != "transferred"  # has a spread of its own
     }
     return regression, known
 
 
-def _folds(rows: Sequence[Measurement], members: Sequence[Sequence[Kernel]]) -> NDArray[np.intp]:
-    """The fold of each row: that of the first network that has the kernel, where it was measured."""
+def _homes(rows: Sequence[Measurement], members: Sequence[Sequence[Kernel]]) -> NDArray[np.intp]:
+    """The network in which each row was measured, the first one that has the kernel; -1 for none. Shape (N,)."""
     first: dict[str, int] = {}
     for number, kernels in enumerate(members):
         for kernel in kernels:
             first.setdefault(kernel.signature.key, number)
-    return np.array([first.get(row.signature.key, i) % FOLDS for i, row in enumerate(rows)], dtype=np.intp)
+    return np.array([first.get(row.signature.key, -1) for row in rows], dtype=np.intp)
 
 
 def _left_out_terms(plain: AdditivePredictor, known: dict[str, _Row], fold: int, kernel: Kernel) -> Floats:

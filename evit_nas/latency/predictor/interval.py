@@ -1,11 +1,18 @@
-"""90 % intervals: conformal on networks that were left out, scaled by how well a network is covered.
+"""90 % intervals: conformal on networks that were left out, wider the less of a network is measured.
 
-A network's own scale is the relative standard deviation `sd` that its kernels' coverage implies. The conformal factor
-is the quantile of |ln(measured / predicted)| / sd over networks left out (CV, finite-sample rank). With few networks a
-normal quantile stands in. The machine's own drift is added: a table has it divided out, a later measurement has not.
+A network's own scale is the relative standard deviation sqrt(base^2 + (growth * open)^2): `open` is the summed
+uncertainty of its kernels without a row as a share of its latency. Base and growth are those under which the errors of
+the networks left out are likeliest (Student's t, so that single bad timings do not decide); the conformal factor is the
+quantile of |ln(measured / predicted)| / sd over them (CV, finite-sample rank).
+
+The interval is of the latency itself, at the speed that the machine had when its table was begun: the noise of the
+single timings in the table is taken out of it, and a machine that has become slower since shows in the reference model.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -14,31 +21,62 @@ from evit_nas.latency.predictor.base import Floats
 LEVEL = 0.9
 Z90 = 1.6449
 MIN_NETWORKS = 10
-BASE_SD = 0.02  # relative, of a network all of whose kernels are measured; the factor rescales it to what is seen
+BASE_SD = 0.02  # relative, of a network all of whose kernels are measured, where no networks say more
+BASES = np.geomspace(0.004, 0.1, 24)
+GROWTHS = np.concatenate([np.linspace(0.1, 1.0, 10), np.geomspace(1.25, 4.0, 6)])  # never 0: wider where less is known
+FREEDOM = 4.0  # of Student's t
+LEAST_LEFT = 0.3  # share of the spread that stays, however noisy the timings were
 
 
-def relative_sd(latency_us: Floats, kernel_sd_us: Floats) -> Floats:
-    """Relative standard deviation (N,): the base, and the summed uncertainty of kernels without a row."""
-    return np.sqrt(BASE_SD**2 + (kernel_sd_us / latency_us) ** 2)
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far predictions are off: `base` and `growth` (see above), and how many of these hold LEVEL."""
+
+    base: float = BASE_SD
+    growth: float = 1.0
+    factor: float = Z90
+
+    def relative_sd(self, latency_us: Floats, kernel_sd_us: Floats) -> Floats:
+        """Relative standard deviation (N,) of networks from the summed uncertainty of their kernels without a row."""
+        return np.sqrt(self.base**2 + (self.growth * kernel_sd_us / latency_us) ** 2)
+
+    def bounds(self, latency_us: Floats, kernel_sd_us: Floats) -> tuple[Floats, Floats]:
+        """Low and high of each latency (N,), symmetric in ratio so that both stay above zero."""
+        reach = np.exp(self.factor * self.relative_sd(latency_us, kernel_sd_us))
+        return latency_us / reach, latency_us * reach
 
 
-def conformal_factor(measured_us: Floats, left_out_us: Floats, sd: Floats) -> float:
-    """How many `sd` hold LEVEL of the networks left out. With few networks never less than the normal quantile."""
-    count = len(measured_us)
-    if count == 0:
-        return Z90
-    scores = np.sort(np.abs(np.log(measured_us / left_out_us)) / sd)
-    rank = min(count, int(np.ceil(LEVEL * (count + 1))))
-    factor = float(scores[rank - 1])
-    return factor if count >= MIN_NETWORKS else max(Z90, factor)
+def fit_spread(measured_us: Floats, left_out_us: Floats, kernel_sd_us: Floats, *, noise_sd: float = 0.0) -> Spread:
+    """From N networks, each predicted without itself. `noise_sd`: relative, of their measured times.
+
+    With fewer than MIN_NETWORKS the default scale stands, and never less than the normal quantile of it.
+    """
+    if len(measured_us) == 0:
+        return Spread()
+    errors, share = np.abs(np.log(measured_us / left_out_us)), kernel_sd_us / left_out_us
+    if len(errors) < MIN_NETWORKS:
+        default = Spread()
+        return Spread(factor=max(Z90, conformal_factor(errors, default.relative_sd(left_out_us, kernel_sd_us))))
+    base, growth = min(
+        product(BASES.tolist(), GROWTHS.tolist()),
+        key=lambda scale: _surprise(errors, np.hypot(scale[0], scale[1] * share)),
+    )
+    sd = np.hypot(base, growth * share)
+    kept = np.sqrt(np.maximum(1 - (noise_sd / _robust_sd(errors)) ** 2, LEAST_LEFT**2))
+    return Spread(base, growth, conformal_factor(errors, sd) * float(kept))
 
 
-def drift_sd(canaries: Floats) -> float:
-    """Relative standard deviation of the machine's speed, from the canary's ratio to its first time (N,)."""
-    return float(np.sqrt(np.mean(np.log(canaries) ** 2))) if len(canaries) else 0.0
+def conformal_factor(errors: Floats, sd: Floats) -> float:
+    """How many `sd` hold LEVEL of the absolute errors (N,)."""
+    scores = np.sort(errors / sd)
+    rank = min(len(scores), int(np.ceil(LEVEL * (len(scores) + 1))))
+    return float(scores[rank - 1])
 
 
-def bounds(latency: Floats, sd: Floats, factor: float, drift: float = 0.0) -> tuple[Floats, Floats]:
-    """Low and high of each latency (N,), symmetric in ratio so that both stay above zero."""
-    spread = np.exp(np.sqrt((factor * sd) ** 2 + (Z90 * drift) ** 2))
-    return latency / spread, latency * spread
+def _surprise(errors: Floats, sd: Floats) -> float:
+    """Negative log likelihood of the errors, but for a constant."""
+    return float(np.sum(np.log(sd) + (FREEDOM + 1) / 2 * np.log1p((errors / sd) ** 2 / FREEDOM)))
+
+
+def _robust_sd(errors: Floats) -> float:
+    return max(1.4826 * float(np.median(errors)), 1e-6)
