@@ -39,7 +39,7 @@ from evit_nas.latency.profiler.devices.phone_tool import FOLDER
 
 LIMIT_S = 300.0
 ENDLESS_S, PASSES_S = 1e6, 5.0
-TIMES_S: Mapping[str, tuple[float, float]] = {"push": (0.0, 0.03), "shell": (0.2, 0.9), "run": (1.0, 8.0)}
+TIMES_S: Mapping[str, tuple[float, float]] = {"push": (0.0, 0.03), "shell": (0.2, 0.9), "run": (1.0, 6.3)}
 _BOTH = ("shell", "run")
 PHASES_OF: Mapping[str, tuple[str, ...]] = {
     "disk-full": ("push", "run"), "read-only": ("push", "run"), "corrupt-push": ("push",),

@@ -1,6 +1,6 @@
 """kill -9 of the profiler at random moments on a fake phone: is a row lost, or measured twice, or a setting left?
 
-    python benchmarks/phone_kills.py [--kills 50] [--seed 0]
+    python benchmarks/phone_kills.py [--kills 50] [--seed 0] [--latest 12]
 
 One run of `evit-nas profile --quick` after the other is killed, half of them with the adb client that it started, half
 alone. After each kill
@@ -22,6 +22,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -39,7 +40,7 @@ from evit_nas.tflite.writer import write
 
 SPACE = "efficientvit-seg-small"
 LIMIT_S = 900.0
-EARLIEST_S, LATEST_S = 0.5, 12.0
+EARLIEST_S = 0.5
 CHANGED = {"global stay_on_while_plugged_in", "system screen_brightness_mode", "system screen_brightness"}
 
 
@@ -47,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--latest", type=float, default=12.0, help="seconds until the last moment of a kill")
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     with own_adb() as folder:
@@ -55,7 +57,8 @@ def main() -> None:
         with fake_phone(cost_model=desk.model) as phone:
             run_adb(["connect", phone.address])
             command = profile_command(phone.address, tables, "--quick", "--space", SPACE)
-            figures = killed(command, tables, phone, arguments.kills, draw)
+            moments_s = [draw.uniform(EARLIEST_S, arguments.latest) for _ in range(arguments.kills)]
+            figures = killed(command, tables, phone, moments_s)
             before = set(signatures(tables))
             done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
             after = signatures(tables)
@@ -65,25 +68,24 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
 
 
-def killed(
-    command: list[str], tables: Path, phone: RunningPhone, kills: int, draw: random.Random
-) -> dict[str, int | bool]:
+def killed(command: list[str], tables: Path, phone: RunningPhone, moments_s: list[float]) -> dict[str, int | bool]:
     """What the kills did, summed over them."""
     figures: dict[str, int | bool] = {
-        "kills": kills,
+        "kills": len(moments_s),
         "found_running": 0,
         "settings_changed": 0,
         "rows_lost": 0,
         "networks_twice": 0,
         "settings_unknown": 0,
     }
-    for i in range(kills):
+    for i, moment_s in enumerate(moments_s):
         rows, finished, rounds = set(signatures(tables)), whole_networks(tables), profiled_models(tables)
-        figures["found_running"] += kill_after(command, draw.uniform(EARLIEST_S, LATEST_S), alone=bool(i % 2))
+        figures["found_running"] += kill_after(command, moment_s, alone=bool(i % 2))
         figures["rows_lost"] += len(rows - set(signatures(tables)))
         figures["networks_twice"] += sum(model in finished for model in profiled_models(tables)[len(rounds) :])
         figures["settings_changed"] += not is_back(phone)
         figures["settings_unknown"] += not is_back(phone) and not journal_holds(phone.address)
+        print(f"{moment_s:.1f} s: {json.dumps(figures)}", file=sys.stderr, flush=True)
     return figures
 
 

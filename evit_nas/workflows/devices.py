@@ -6,6 +6,7 @@ from evit_nas.errors import DeviceError
 from evit_nas.latency.profiler.devices.adb import Adb, attached
 from evit_nas.latency.profiler.devices.adb_state import Attached
 from evit_nas.latency.profiler.devices.phone_identity import PhoneIdentity, identify
+from evit_nas.latency.profiler.devices.phone_settings import left_changed
 from evit_nas.latency.profiler.devices.phone_status import battery_text
 from evit_nas.latency.profiler.fingerprint import host_identity
 from evit_nas.tflite.capi import runtime_hash
@@ -50,4 +51,6 @@ def _phone(phone: Attached) -> DeviceInfo:
 def _advice(identity: PhoneIdentity) -> str:
     """What is odd about a phone that answers."""
     off = f"cores {list(identity.offline)} are off: let it cool or restart it" if identity.offline else ""
-    return "; ".join(filter(None, (identity.soc_problem, off, *identity.contradictions)))
+    left = "a killed run left its settings changed: the next profile or measure puts them back"
+    own = left if left_changed(identity.serial) else ""
+    return "; ".join(filter(None, (identity.soc_problem, off, own, *identity.contradictions)))

@@ -13,8 +13,10 @@ import pytest
 from evit_nas.errors import DeviceError
 from evit_nas.fakephone.faults import Fault
 from evit_nas.fakephone.testing import fake_phone
+from evit_nas.files import write_text
 from evit_nas.latency.profiler.devices.adb import attached, run_adb
 from evit_nas.latency.profiler.devices.adb_state import Attached
+from evit_nas.latency.profiler.devices.phone_settings import state_folder
 from evit_nas.workflows import devices as module
 from evit_nas.workflows.results import DeviceInfo
 
@@ -62,6 +64,16 @@ def test_a_phone_whose_prime_core_is_off() -> None:
     with fake_phone(faults=[Fault(fault="prime-core-off")]) as phone:
         run_adb(["connect", phone.address])
         assert "cores [7] are off: let it cool or restart it" in listed(phone.address).advice
+
+
+def test_a_phone_that_a_killed_run_left_changed() -> None:
+    with fake_phone() as phone:
+        run_adb(["connect", phone.address])
+        journal = state_folder() / f"{phone.address.replace(':', '_')}.json"
+        write_text(journal, "{}")
+        assert "left its settings changed" in listed(phone.address).advice
+        journal.unlink()
+        assert listed(phone.address).advice == ""
 
 
 def test_a_phone_without_permissions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -118,15 +119,16 @@ class Adb:
 
     def reconnect(self, timeout_s: float = RECONNECT_S) -> None:
         """Wait for the phone, dialling again where it is one of the network. Raises LinkError with what to do."""
-        started, state = time.monotonic(), "absent"
-        while time.monotonic() - started < timeout_s:
+        until_s, state = time.monotonic() + timeout_s, "absent"
+        while time.monotonic() < until_s:
             state = self.state()
             if state == "device":
                 return
             if ":" in self.serial and state in ("absent", "offline"):
                 if state == "offline":
                     run_adb(["disconnect", self.serial])
-                run_adb(["connect", self.serial])
+                with suppress(NoAnswer):  # adb itself dials for ten seconds
+                    run_adb(["connect", self.serial], timeout_s=max(until_s - time.monotonic(), 1.0))
             elif state not in ("absent", "offline"):
                 break
             time.sleep(_RETRY_PAUSE_S)
@@ -143,11 +145,11 @@ class Adb:
         out = done.stdout.decode("utf-8", errors="replace")
         found = re.search(rf"\n?__RC_{nonce}=(\d+)\r?\n?\Z", out)
         err = done.stderr.decode("utf-8", errors="replace")
+        if "\ufffd" in out and (found is None or not allow_garbage):
+            raise LinkError(f"{self.serial}: its answer holds bytes that are no text; use another cable or port")
         if found is None:
             told = (err.strip() or out.strip() or "the link broke").splitlines()[-1][:120]
             raise LinkError(f"{self.serial}: the command did not come to its end ({told}); check the cable")
-        if "\ufffd" in out and not allow_garbage:
-            raise LinkError(f"{self.serial}: its answer holds bytes that are no text; use another cable or port")
         return Reply(out=out[: found.start()].replace("\r\n", "\n") + "\n", err=err, code=int(found[1]))
 
     def _transfer(self, arguments: Sequence[str], timeout_s: float, retries: int) -> None:

@@ -72,6 +72,11 @@ def phone_lock(serial: str) -> Iterator[None]:
         lock.release()
 
 
+def left_changed(serial: str) -> bool:
+    """Whether a killed run left the settings of this phone changed."""
+    return _beside(serial, ".json").exists()
+
+
 def restore_leftovers(adb: Adb, note: Callable[[str], None]) -> bool:
     """Put back what a killed run left changed. Whether there was anything. Raises LinkError."""
     journal = _beside(adb.serial, ".json")
