@@ -76,14 +76,23 @@ def read(table: Path) -> dict[str, list[str]]:
 
 
 def synflow(network: EfficientViT, shape: torch.Size) -> float:
-    """Logarithm of the sum over weights of |w dR/dw|: all weights positive, an image of ones, no normalisation."""
-    network = network.double().eval()
+    """Logarithm of the sum over weights of |w dR/dw|: all weights positive, an image of ones, no normalisation.
+
+    Each kernel is brought to a gain of 1 and its gain added as a logarithm: the attention runs in float32, where the
+    product of all gains overflows.
+    """
+    network.eval()
+    gains = 0.0
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.abs_()
-    network(torch.ones(shape, dtype=torch.float64)).sum().backward()
-    total = sum(float((p * p.grad).abs().sum()) for p in network.parameters() if p.grad is not None)
-    return float(np.log(total))
+            if parameter.ndim > 1:
+                gain = float(parameter.flatten(1).sum(dim=1).mean())
+                parameter.div_(gain)
+                gains += float(np.log(gain))
+    network(torch.ones(shape)).sum().backward()
+    flows = [(p.detach() * p.grad).abs().sum() for p in network.parameters() if p.grad is not None]
+    return gains + float(torch.stack(flows).sum().log())
 
 
 @torch.no_grad()
