@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from evit_nas.fakephone.syntax import Part, Sequence, ShellSyntaxError, Word
 
 _OPERATORS = ("&&", "||", ";;", ">>", ">&", "<&", "&>", "<<", ";", "&", "|", "(", ")", "<", ">", "\n")
+_FIRST = frozenset(name[0] for name in _OPERATORS)
 _SPACE = " \t\r"
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
@@ -56,6 +57,8 @@ class Lexer:
         return self.found
 
     def _operator(self) -> str:
+        if self.text[self.position] not in _FIRST:
+            return ""
         return next((name for name in _OPERATORS if self.text.startswith(name, self.position)), "")
 
     def _word_token(self) -> Token:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from math import exp, sqrt
 from evit_nas.fakephone.benchmark.costing import times_us
 from evit_nas.fakephone.benchmark.flags import BadFlag, Flags, help_text, parse_flags
 from evit_nas.fakephone.benchmark.kernels import FusedKernel, delegated_count, kernels_of
-from evit_nas.fakephone.benchmark.model_file import BadModel, FileModel, read_model
+from evit_nas.fakephone.benchmark.model_file import BadModel, read_model
 from evit_nas.fakephone.benchmark.names import event_names
 from evit_nas.fakephone.benchmark.protobuf import proto_bytes
 from evit_nas.fakephone.benchmark.statistics import Profile, Stat
@@ -38,10 +37,9 @@ _FOOTPRINT = (
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A model with its kernels and their times at the peak clock of the fastest core."""
+    """A model with its kernels, as far as it is the same on every phone."""
 
     kernels: tuple[FusedKernel, ...]
-    kernel_us: tuple[float, ...]
     names: tuple[tuple[str, str], ...]
     operators: int
     delegated: int
@@ -49,9 +47,13 @@ class _Loaded:
     size_bytes: int
 
 
-@lru_cache(maxsize=64)
-def _parsed(digest: str, content: bytes) -> FileModel:
-    return read_model(content)
+@lru_cache(maxsize=8)
+def _loaded(content: bytes, delegate: bool) -> _Loaded:
+    """Raises BadModel. Kept, since a model is run several times."""
+    model = read_model(content)
+    kernels = kernels_of(model, delegate)
+    taken, partitions = delegated_count(model) if delegate else (0, 0)
+    return _Loaded(kernels, tuple(event_names(kernels)), len(model.operators), taken, partitions, len(content))
 
 
 def benchmark_model(shell: Shell, arguments: list[str], pipes: Pipes) -> int:
@@ -112,15 +114,11 @@ class _Run:
         except FileError:
             return f"ERROR: Could not open '{graph}'.\nERROR: Failed to mmap model {graph}"
         try:
-            model = _parsed(hashlib.sha256(content).hexdigest(), content)
+            loaded = _loaded(content, self._flags.given.get("use_xnnpack") != "false")
         except BadModel:
             return f"ERROR: The model is not a valid Flatbuffer buffer\nERROR: Failed to mmap model {graph}"
-        delegate = self._flags.given.get("use_xnnpack") != "false"
-        kernels = kernels_of(model, delegate)
-        costs = times_us(kernels, self._phone.model)
-        taken, partitions = delegated_count(model) if delegate else (0, 0)
-        names = tuple(event_names(kernels))
-        return _Loaded(kernels, tuple(costs), names, len(model.operators), taken, partitions, len(content))
+        self._kernel_us = times_us(loaded.kernels, self._phone.model)
+        return loaded
 
     def _initialize(self, loaded: _Loaded) -> None:
         self._say(f"INFO: Loaded model {self._flags.text('graph')}\n")
@@ -207,10 +205,10 @@ class _Run:
         slowdown *= 1 + crowd
         graph_us = self._phone.model.graph_us * slowdown
         if profile is None:
-            total_us = sum(loaded.kernel_us)
-            spread_us = sd * sqrt(sum(time_us * time_us for time_us in loaded.kernel_us))
+            total_us = sum(self._kernel_us)
+            spread_us = sd * sqrt(sum(time_us * time_us for time_us in self._kernel_us))
             return max((total_us + self._random.gauss(0.0, spread_us)) * slowdown, 0.1 * total_us) + graph_us
-        times = [max(time_us * slowdown * (1 + self._random.gauss(0.0, sd)), 0.0) for time_us in loaded.kernel_us]
+        times = [max(time_us * slowdown * (1 + self._random.gauss(0.0, sd)), 0.0) for time_us in self._kernel_us]
         events = [
             (*name, int(time_us) if kernel.partition >= 0 else self._whole(time_us))
             for name, kernel, time_us in zip(loaded.names, loaded.kernels, times, strict=True)

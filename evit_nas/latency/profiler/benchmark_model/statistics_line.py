@@ -1,6 +1,6 @@
 """The line `count=5 first=186741 curr=186305 min=.. max=.. avg=.. std=.. p5=.. median=.. p95=..` of every build.
 
-One run: `count=1 curr=190469`; all equal: `count=5 curr=100(all same)`; before 2022 without percentiles.
+One run: `count=1 curr=190469`; all equal: `count=5 curr=100(all same)`, percentiles after it; before 2022 none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import re
 from evit_nas.latency.profiler.benchmark_model.output import NUMBER, Summary, UnreadableOutput, check_summary, require
 
 _FIELD = re.compile(rf"(first|curr|min|max|avg|std|p5|median|p95)=({NUMBER})")
-_LINE = re.compile(rf"count=(\d{{1,9}})((?: (?:first|curr|min|max|avg|std|p5|median|p95)={NUMBER})+)( ?\(all same\))?")
+_LINE = re.compile(
+    rf"count=(\d{{1,9}})((?: (?:first|curr|min|max|avg|std|p5|median|p95)={NUMBER}(?: ?\(all same\))?)+)"
+)
 _SPREAD = ("first", "min", "max", "avg", "std")
 
 
@@ -25,7 +27,7 @@ def parse_statistics(text: str, where: str, *, lone: bool = False) -> Summary:
     pairs = _FIELD.findall(match[2])
     named = {key: float(value) for key, value in pairs}
     require(len(named) == len(pairs) and "curr" in named, f"{where}: a figure is there twice, or missing")
-    count, same = int(match[1]), match[3] is not None
+    count, same = int(match[1]), "(all same)" in match[2]
     if count == 1 or same or (lone and named.keys() == {"curr"}):
         return _constant(named, count, where)
     require(all(key in named for key in _SPREAD), f"{where}: {count} runs without their spread")

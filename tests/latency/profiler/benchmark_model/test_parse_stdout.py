@@ -99,7 +99,10 @@ def test_lines_that_end_as_a_terminal_ends_them_read_alike() -> None:
     assert said(parse_stdout(text("prof.out").replace("\n", "\r\n"))) == said(parse_stdout(text("prof.out")))
 
 
-@pytest.mark.parametrize("figures", ["count=7 curr=100(all same)", "count=1 curr=100"])
+@pytest.mark.parametrize(
+    "figures",
+    ["count=7 curr=100(all same)", "count=7 curr=100(all same) p5=100 median=100 p95=100", "count=1 curr=100"],
+)
 def test_runs_that_took_the_same_time(figures: str) -> None:
     output = (
         f"Running benchmark for at least 1 iterations and at least 0 seconds.\n{figures}\n\n"
