@@ -1,10 +1,11 @@
 """A new phone from 10, 30 and 100 of its rows: chosen rows against random ones, and against two simpler ways.
 
-    python benchmarks/transfer.py --blocks CSV [--source pixel4_ms] [--target xiaomi11_ms] [--kind conv] [--repeats 30]
+    python benchmarks/transfer.py --blocks CSV [--source pixel4_ms] [--target xiaomi11_ms] [--kind all] [--repeats 30]
 
 Each repetition draws half of the blocks as those that may be measured and is scored on the other half (at most 1,500).
-`scale`: one factor between the phones. `embedding`: HELP's protocol (Lee et al., NeurIPS 2021) without its network: the
-same random rows for every phone, the new phone as a combination of the phones already known (ridge on their log times).
+`chosen` and `random` also know how the further phones differ from the source, unless `--alone`. `scale`: one factor.
+`embedding`: HELP's protocol (Lee et al., NeurIPS 2021) without its network: the same random rows for every phone, the
+new phone as a combination of the phones already known (ridge on their log times).
 """
 
 from __future__ import annotations
@@ -81,13 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--source", default="pixel4_ms", metavar="COLUMN")
     parser.add_argument("--target", default="xiaomi11_ms", metavar="COLUMN")
     parser.add_argument("--kind", default="conv", help="kind of blocks, or all")
+    parser.add_argument("--alone", action="store_true", help="no other phone than the source is known")
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     try:
         phones = [name for name in KNOWN if name != options.target]
         known = np.log([of_kind(read_public_rows(options.blocks, name), options.kind).ms for name in phones])
-        source = read_source(of_kind(read_public_rows(options.blocks, options.source), options.kind))
+        further = [] if options.alone else [name for name in phones if name != options.source]
+        others = [of_kind(read_public_rows(options.blocks, name), options.kind) for name in further]
+        source = read_source(of_kind(read_public_rows(options.blocks, options.source), options.kind), others)
         target = of_kind(read_public_rows(options.blocks, options.target), options.kind).ms
         figures = compare(source, known, target, options.repeats)
     except EvitNasError as error:

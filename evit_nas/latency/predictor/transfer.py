@@ -1,13 +1,15 @@
 """A new phone from a few rows: what another phone measured, corrected by the rows of the new one.
 
-The log ratio of the two phones is a Gaussian process: a constant, the shares of operator groups, size, shape, and what
-is peculiar to the source phone (its measurement over its own kernel model: such ridges do not carry over). Its prior
-was set with SD855 to SD888 in view; other pairs of phones are the blind check. Rows to measure are chosen one by one,
-each the one that lowers the mean variance over all blocks the most (A-optimal), which needs no time of the new phone.
+The log ratio of the two phones is a Gaussian process: a constant, the shares of operator groups, size, shape, what is
+peculiar to the source phone (its measurement over its own kernel model: such ridges do not carry over), and how further
+known phones differ from it. Its prior was set with SD855 and Tensor to SD888 in view; other pairs are the blind check.
+Rows to measure are chosen one by one, each the one that lowers the mean variance over all blocks the most (A-optimal),
+which needs no time of the new phone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +25,8 @@ from evit_nas.latency.predictor.public_residual import SCALES, Z90, features
 from evit_nas.latency.predictor.public_rows import PublicBlock, PublicRows
 from evit_nas.latency.predictor.public_terms import summed_terms
 
-CONSTANT, SHARES, SIZE, SHAPE, PECULIAR, NOISE = 1.0, 0.15, 0.05, 0.05, 0.7, 0.015  # standard deviations, log time
+# standard deviations, log time; OTHERS of a further known phone's own log ratio
+CONSTANT, SHARES, SIZE, SHAPE, PECULIAR, OTHERS, NOISE = 1.0, 0.25, 0.05, 0.05, 0.7, 0.4, 0.015
 STRETCH = 8.0  # scales of the ratio over those of one phone's residual: ratios vary slowly with shape
 CANDIDATES, REFERENCES = 600, 400
 GROUP_US = {"pointwise": 0.05, "depthwise 3x3": 0.12, "depthwise 5x5": 0.12, "passes": 0.4, "small": 0.05}
@@ -41,12 +44,14 @@ class Source:
     shares: Floats  # centred, last column log size
     shapes: Floats
     peculiar: Floats
+    others: Floats  # log ratios of further known phones to this one, centred, a column a phone (none: no column)
 
     def covariance(self, left: Index, right: Index) -> Floats:
         """Prior covariance of the log ratio between two sets of blocks."""
         a, b = self.shares[left], self.shares[right]
         total = CONSTANT**2 + SHARES**2 * a[:, :-1] @ b[:, :-1].T + SIZE**2 * np.outer(a[:, -1], b[:, -1])
         total = total + PECULIAR**2 * np.outer(self.peculiar[left], self.peculiar[right])
+        total = total + OTHERS**2 * self.others[left] @ self.others[right].T
         squared = (self.shapes[left] ** 2).sum(1)[:, None] + (self.shapes[right] ** 2).sum(1)[None]
         distance = np.sqrt(5 * np.maximum(squared - 2 * self.shapes[left] @ self.shapes[right].T, 0.0))
         return np.asarray(total + SHAPE**2 * (1 + distance + distance**2 / 3) * np.exp(-distance))
@@ -61,11 +66,25 @@ class Transfer:
     high_ms: Floats
 
 
-def read_source(rows: PublicRows) -> Source:
-    """`rows` of the measured phone, prepared: its kernel model is fitted for what is peculiar to it."""
+def read_source(rows: PublicRows, others: Sequence[PublicRows] = ()) -> Source:
+    """`rows` of the measured phone, prepared: its kernel model is fitted for what is peculiar to it.
+
+    `others`: the same blocks on further known phones; how those differ from this one hints at how the new one does.
+    Raises InputError where their blocks are others.
+    """
+    if any(other.blocks != rows.blocks for other in others):
+        raise InputError("transfer: the known phones must have the same blocks in the same order")
+    ratios = np.array([np.log(other.ms / rows.ms) for other in others]).reshape(len(others), len(rows)).T
     shares = np.array([_shares(block) for block in rows.blocks])
     shapes = features(rows.blocks) / (np.array(SCALES) * STRETCH)
-    return Source(rows.blocks, np.log(rows.ms), shares - shares.mean(axis=0), shapes, _peculiar(rows))
+    return Source(
+        rows.blocks,
+        np.log(rows.ms),
+        shares - shares.mean(axis=0),
+        shapes,
+        _peculiar(rows),
+        ratios - ratios.mean(axis=0),
+    )
 
 
 def choose_rows(source: Source, count: int, *, pool: Index | None = None, seed: int = 0) -> Index:
@@ -132,6 +151,7 @@ def conformal_width(scores: Floats) -> float:
 def _prior_variance(source: Source) -> Floats:
     shares = source.shares
     linear = SHARES**2 * (shares[:, :-1] ** 2).sum(axis=1) + SIZE**2 * shares[:, -1] ** 2
+    linear = linear + OTHERS**2 * (source.others**2).sum(axis=1)
     return np.asarray(CONSTANT**2 + linear + PECULIAR**2 * source.peculiar**2 + SHAPE**2)
 
 

@@ -69,3 +69,20 @@ def test_thirty_rows_of_a_measured_phone_give_the_others_within_three_percent() 
     found = transfer(source, chosen, ms[chosen])
     assert np.abs(found.ms / ms - 1).mean() < 0.03
     assert 0.85 < ((found.low_ms <= ms) & (ms <= found.high_ms)).mean() < 0.98
+
+
+def test_how_another_known_phone_differs_is_a_hint(rows: PublicRows) -> None:
+    """The new phone is dear where the further one is, for a reason that no feature shows."""
+    odd = np.random.default_rng(0).normal(0, 0.15, len(rows))
+    further, new = rows.ms * np.exp(0.8 * odd), 0.5 * rows.ms * np.exp(odd)
+    alone, helped = read_source(rows), read_source(rows, [PublicRows(rows.blocks, further)])
+    errors = []
+    for source in (alone, helped):
+        chosen = choose_rows(source, 12)
+        errors.append(np.abs(transfer(source, chosen, new[chosen]).ms / new - 1).mean())
+    assert errors[1] < 0.03 < errors[0]
+
+
+def test_further_phones_must_have_the_same_blocks(rows: PublicRows) -> None:
+    with pytest.raises(InputError, match="same blocks"):
+        read_source(rows, [rows.take(range(len(rows) - 1))])
