@@ -122,8 +122,12 @@ def _diff(result: TablesDiffResult) -> Iterator[RenderableType]:
 
 
 def _validate(result: TablesValidateResult) -> Iterator[RenderableType]:
-    rows = [(str(check.path.absolute()), check.problem or "sound", check.rows) for check in result.tables]
-    yield output.table("", ("table", "state", "rows"), rows, left=2)
+    rows = [
+        (str(check.path.absolute()), check.problem or "sound", check.rows, check.inversions) for check in result.tables
+    ]
+    yield output.table("", ("table", "state", "rows", "inversions"), rows, left=2)
+    for check in result.tables:
+        yield from check.worst_inversions
 
 
 def _merge(result: TablesMergeResult) -> Iterator[RenderableType]:

@@ -115,11 +115,17 @@ class TablesDiffResult(Result):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableCheck:
-    """`problem` is empty where the table is sound."""
+    """`problem` is empty where the table is sound.
+
+    `inversions`: measured rows that say a larger kernel is faster, beyond noise; they count as sound. The worst of them
+    are in `worst_inversions`, in words.
+    """
 
     path: Path
     rows: int
     problem: str = ""
+    inversions: int = 0
+    worst_inversions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ from evit_nas.workflows.results import (
     TablesValidateResult,
 )
 
+WORST = 5  # inversions that are shown of each table
+
 
 def tables(*, tables: Path | None = None) -> TablesResult:
     """The tables at hand, nearest first. A damaged one is left out here; `tables validate` names it."""
@@ -55,11 +57,21 @@ def tables_validate(paths: Sequence[Path] = ()) -> TablesValidateResult:
     """Check the tables given, as files or as folders, or every table at hand."""
     given = [table for path in paths for table in tables_under(path)]
     found = tuple(check_table(path) for path in given) if paths else list_tables()
-    checks = tuple(
-        TableCheck(path=item.path, rows=len(item.table.rows) if item.table else 0, problem=item.problem)
-        for item in found
-    )
+    checks = tuple(_check(item.path, item.table, item.problem) for item in found)
     return TablesValidateResult(tables=checks, valid=all(not check.problem for check in checks))
+
+
+def _check(path: Path, table: Table | None, problem: str) -> TableCheck:
+    from evit_nas.latency.predictor.inversions import inversions
+
+    rows = table.rows if table else ()
+    found = inversions(row for row in rows if row.provenance == "measured")
+    worst = tuple(
+        f"{item.smaller.signature.key}: {item.smaller.median_us:.1f} us, the larger "
+        f"{item.larger.signature.key}: {item.larger.median_us:.1f} us"
+        for item in found[:WORST]
+    )
+    return TableCheck(path=path, rows=len(rows), problem=problem, inversions=len(found), worst_inversions=worst)
 
 
 def tables_merge(a: Path, b: Path, *, out: Path) -> TablesMergeResult:
