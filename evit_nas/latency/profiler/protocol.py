@@ -218,8 +218,9 @@ def event_centre(event: KernelEvent) -> Centre:
     """Microseconds of one kernel. XNNPACK cuts its times off to whole microseconds, builtin operators' are differences
     of two cut-off clock readings and need no correction."""
     if event.averaged:
-        centre = centre_of_mean(event.samples_us)
-        return centre.widened(cut_off_half(event.samples_us)) if event.kind == "delegate" else centre
+        mean, deviation = float(np.mean(event.samples_us)), float(np.std(event.samples_us))
+        centre = centre_of_mean(mean, deviation, len(event.samples_us))
+        return centre.widened(cut_off_half(deviation)) if event.kind == "delegate" else centre
     return centre_of_ticks(event.samples_us, truncated=event.kind == "delegate")
 
 

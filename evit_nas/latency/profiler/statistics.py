@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,13 +44,12 @@ def centre_of(samples: Floats) -> Centre:
 _STUDENT = (4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 
 
-def centre_of_mean(samples: Floats) -> Centre:
-    """Mean and Student's 95 % interval of it: all that can be said where samples are rebuilt from mean and deviation.
+def centre_of_mean(mean: float, deviation: float, count: int) -> Centre:
+    """Mean and Student's 95 % interval of it, from the standard deviation of so many samples (over their number).
 
     One sample has no interval; that of two is taken as if there were three (its quantile would say nothing).
     """
-    count, mean = len(samples), float(np.mean(samples))
-    half = _student(max(count - 1, 2)) * float(np.std(samples, ddof=1)) / count**0.5 if count > 1 else 0.0
+    half = _student(max(count - 1, 2)) * deviation / (count - 1) ** 0.5 if count > 1 else 0.0
     return Centre(median=mean, low=max(mean - half, mean / 10), high=mean + half)
 
 
@@ -76,13 +76,14 @@ def _student(freedom: int) -> float:
     return _STUDENT[freedom - 2] if freedom - 2 < len(_STUDENT) else Z95
 
 
-def cut_off_half(samples: Floats) -> float:
+def cut_off_half(deviation: float) -> float:
     """Half of the 95 % interval that cutting off to whole ticks leaves, in ticks, once half a tick is put back.
 
-    Samples that all fell into one tick may stand for anything in it (uniform). Ones that fell into two, a share p into
-    the upper, are near the border, at most |p - 1/2| off; ones that spread wider tell their mean.
+    `deviation` of the cut samples: 0 where all fell into one tick and may stand for anything in it (uniform). Where a
+    share p fell into the tick above, they are near the border and their mean at most |p - 1/2| off; ones that spread
+    wider tell their mean.|p - 1/2| off; ones that spread wider tell their mean.
     """
-    return 0.95 * float(np.sqrt(max(0.25 - float(np.var(samples)), 0.0)))
+    return 0.95 * math.sqrt(max(0.25 - deviation**2, 0.0))
 
 
 def centre_of_ticks(samples: Floats, *, truncated: bool) -> Centre:
