@@ -100,7 +100,7 @@ def main() -> None:
     for name in ("train", "test", "networks"):
         parser.add_argument(f"--{name}", type=Path, metavar="CSV")
     parser.add_argument("--column", help="device|cores|type, for example 'pixel4|1large|float'")
-    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     try:

@@ -5,7 +5,7 @@
 
 The first prints nested leave-one-out, leave-one-family-out and leave-one-task-out errors. The second rewrites
 `published.columns.csv`, the summed cost columns of the other families, from operator lists (columns model, family, op,
-kind, macs, in_bytes, out_bytes, published_ms, half_rounding_ms).
+kind, macs, in_bytes, out_bytes, in_shapes, out_shape, stride; without shapes an operator counts by macs and bytes).
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+from evit_nas.graph.kernel import KernelSignature, TensorType
+from evit_nas.graph.signature import attrs_of
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.calibrate import calibrate
 from evit_nas.latency.predictor.calibration_rows import read_network_times
 from evit_nas.latency.predictor.features import COST_COLUMNS, Facts, cost_columns
-from evit_nas.latency.predictor.kinds import REDUCTION_KINDS
+from evit_nas.latency.predictor.kinds import DEPTHWISE_KIND, KNOWN_KINDS, REDUCTION_KINDS
+from evit_nas.latency.predictor.phone_costs import PhoneCosts, shipped_phone_costs
 from evit_nas.latency.table.store import write_beside
 
 ROWS = Path(__file__).parent.parent / "latency_tables" / "sm8450" / "source" / "published.csv"
@@ -48,8 +51,10 @@ KINDS = {  # operator groups of the lists -> TFLite builtins
 }
 
 
-def operator_columns(row: dict[str, str]) -> Floats:
+def operator_columns(row: dict[str, str], phone: PhoneCosts) -> Floats:
     """Cost columns of one listed operator. An operator group without a place here is a KeyError, never zero."""
+    if row["in_shapes"] and row["op"] in KNOWN_KINDS:
+        return phone.columns(operator_signature(row))
     kind = KINDS[row["kind"]]
     inputs = [int(float(text)) for text in row["in_bytes"].split(";") if text]
     output = int(float(row["out_bytes"]))
@@ -57,14 +62,29 @@ def operator_columns(row: dict[str, str]) -> Floats:
     return cost_columns(Facts(kind, int(float(row["macs"])), (*inputs, output), elements))
 
 
+def operator_signature(row: dict[str, str]) -> KernelSignature:
+    """The kernel of an operator whose shapes are listed: the data first, then the constants (weights, bias, axes)."""
+    shapes = [tuple(map(int, text.split("x"))) for text in row["in_shapes"].split(";")]
+    out = tuple(map(int, row["out_shape"].split("x")))
+    has_weights = row["op"] in ("CONV_2D", DEPTHWISE_KIND, "FULLY_CONNECTED")
+    activations = 1 if has_weights or row["op"] in REDUCTION_KINDS else len(shapes)
+    inputs = [TensorType(shape, "float32", i >= activations) for i, shape in enumerate(shapes)]
+    if row["op"] in REDUCTION_KINDS:
+        return KernelSignature(row["op"], tuple(inputs[:1]), (TensorType(out),), attrs_of(axes=(1, 2)))
+    stride = int(float(row["stride"] or 1))
+    attrs = attrs_of(fused_activation="NONE", stride_h=stride, stride_w=stride) if has_weights else ()
+    return KernelSignature(row["op"], tuple(inputs), (TensorType(out),), attrs)
+
+
 def write_columns(ops_csv: Path) -> None:
     """Sum the cost columns of every network of another family."""
     sums: dict[str, Floats] = {}
+    phone = shipped_phone_costs()
     with ops_csv.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             if row["family"] in FAMILIES:
                 zero = np.zeros(len(COST_COLUMNS))
-                sums[row["model"]] = sums.get(row["model"], zero) + operator_columns(row)
+                sums[row["model"]] = sums.get(row["model"], zero) + operator_columns(row, phone)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["network", *COST_COLUMNS])
@@ -80,7 +100,7 @@ def main() -> None:
     if options.columns is not None:
         write_columns(options.columns)
         return
-    calibration = calibrate(read_network_times(ROWS))
+    calibration = calibrate(read_network_times(ROWS, shipped_phone_costs()))
     if options.json:
         print(json.dumps({"recipe": calibration.recipe.name, **calibration.errors}, indent=2))
         return

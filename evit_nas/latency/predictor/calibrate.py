@@ -20,6 +20,7 @@ from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.calibration_rows import NetworkTime, read_network_times
 from evit_nas.latency.predictor.coverage import Ranges
 from evit_nas.latency.predictor.features import COST_COLUMNS, axes
+from evit_nas.latency.predictor.phone_costs import PHONE, PhoneCosts, shipped_phone_costs
 from evit_nas.latency.predictor.recipes import RECIPES, Recipe
 from evit_nas.latency.table.schema import TableProvenance
 from evit_nas.latency.table.store import Table, table_path, write_table
@@ -55,13 +56,15 @@ def calibrate(rows: Sequence[NetworkTime], *, recipes: Sequence[Recipe] = RECIPE
     data = _rows(fitted)
     recipe = ls.choose(data, recipes)
     base = ls.fit(data, recipe)
+    errors = ls.nested_errors(data, recipes, [row.name for row in fitted])
+    by_family = _left_out(data, recipes, [row.family for row in fitted])  # candidates are of no published family either
     support = [row for row in rows if row.use == "support"]
     coefficients = _with_transcendental(base, support)
     return Calibration(
         recipe=recipe,
         coefficients=coefficients,
         covariance=ls.covariance(data, coefficients, _prior_sd(coefficients)),
-        model_sd=_model_sd(errors := ls.nested_errors(data, recipes, [row.name for row in fitted])),
+        model_sd=max(_model_sd(errors), 0.0 if by_family is None else _model_sd(by_family)),
         ranges=Ranges.of(axes(kernel.signature) for row in fitted for kernel in row.kernels),
         errors=_errors(rows, coefficients, errors, recipes, base),
     )
@@ -147,8 +150,10 @@ def _errors(
         "loo_mape": _percent(np.abs(nested).mean()),
         "loo_max": _percent(np.abs(nested).max()),
         "loo_mape_outside_rounding": _percent(outside.mean()),
+        "loo_max_outside_rounding": _percent(outside.max()),
         "in_sample_mape": _percent(np.abs(ls.relative_errors(data, base)).mean()),
-        "loo_errors": {row.name: _percent(error) for row, error in zip(fitted, nested, strict=True)},
+        "loo_errors": _by_name(fitted, nested),
+        "loo_errors_outside_rounding": _by_name(fitted, np.sign(nested) * outside + 0.0),
         "leave_family_out_mape": _by_label(data, recipes, [row.family for row in fitted]),
         "leave_task_out_mape": _by_label(data, recipes, [row.group for row in fitted]),
         "never_fitted": checks,
@@ -156,12 +161,23 @@ def _errors(
     }
 
 
-def _by_label(data: ls.Rows, recipes: Sequence[Recipe], labels: Sequence[str]) -> dict[str, JsonValue]:
-    names = np.array(labels)
+def _by_name(rows: Sequence[NetworkTime], errors: Floats) -> dict[str, JsonValue]:
+    return {row.name: _percent(error) for row, error in zip(rows, errors, strict=True)}
+
+
+def _left_out(data: ls.Rows, recipes: Sequence[Recipe], labels: Sequence[str]) -> Floats | None:
+    """Nested errors with each label left out in turn; None where that would leave too few rows."""
     if len(set(labels)) < 2 or min(len(labels) - labels.count(label) for label in labels) < MIN_ROWS - 1:
+        return None
+    return ls.nested_errors(data, recipes, labels)
+
+
+def _by_label(data: ls.Rows, recipes: Sequence[Recipe], labels: Sequence[str]) -> dict[str, JsonValue]:
+    errors = _left_out(data, recipes, labels)
+    if errors is None:
         return {}
-    errors = np.abs(ls.nested_errors(data, recipes, labels))
-    return {label: _percent(errors[names == label].mean()) for label in dict.fromkeys(labels)}
+    names = np.array(labels)
+    return {label: _percent(np.abs(errors[names == label]).mean()) for label in dict.fromkeys(labels)}
 
 
 def _support_errors(support: Sequence[NetworkTime], base: Floats) -> dict[str, JsonValue]:
@@ -180,7 +196,13 @@ def _percent(fraction: float) -> float:
 
 
 def to_provenance(
-    calibration: Calibration, rows: Sequence[NetworkTime], *, device: str, source: str, notes: Sequence[str] = ()
+    calibration: Calibration,
+    rows: Sequence[NetworkTime],
+    phone: PhoneCosts,
+    *,
+    device: str,
+    source: str,
+    notes: Sequence[str] = (),
 ) -> TableProvenance:
     """The JSON of the table: conditions, coefficients and everything under `calibration`."""
     first = rows[0]
@@ -194,6 +216,7 @@ def to_provenance(
         "supported_by": {row.name: row.ms for row in rows if row.use == "support"},
         "errors_percent": calibration.errors,
         "ranges": calibration.ranges.document(),  # type: ignore[dict-item]
+        "phone": {"device": PHONE, **phone.document()},
     }
     return TableProvenance(
         conditions=Conditions(device=device, core=first.core.lower(), threads=first.threads, lowering="authors"),
@@ -213,9 +236,10 @@ def calibrate_table(rows_csv: Path, *, device: str, tables_dir: Path) -> Table:
     `<name>.source.txt` beside the CSV, where there is one, says where the rows come from and under which licence (first
     line) and what else must be known (a note a line).
     """
-    rows = read_network_times(rows_csv)
+    phone = shipped_phone_costs()
+    rows = read_network_times(rows_csv, phone)
     beside = rows_csv.with_suffix(".source.txt")
     lines = (read_text(beside).splitlines() if beside.exists() else []) or [rows_csv.name]
-    provenance = to_provenance(calibrate(rows), rows, device=device, source=lines[0], notes=lines[1:])
+    provenance = to_provenance(calibrate(rows), rows, phone, device=device, source=lines[0], notes=lines[1:])
     table = Table(provenance=provenance, rows=(), notes=provenance.notes)
     return write_table(table, table_path(tables_dir, provenance.conditions))

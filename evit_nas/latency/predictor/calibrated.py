@@ -15,21 +15,24 @@ from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelGraph
 from evit_nas.latency.measurement import PROVENANCES, Conditions
 from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, LatencyPrediction
 from evit_nas.latency.predictor.coverage import Ranges
-from evit_nas.latency.predictor.features import COST_COLUMNS, axes, cost_columns, facts
+from evit_nas.latency.predictor.features import COST_COLUMNS, axes
 from evit_nas.latency.predictor.interval import BASE_SD, Z90
+from evit_nas.latency.predictor.phone_costs import PhoneCosts
 from evit_nas.latency.table.store import Table
 
 Z95 = 1.96
-EXTRAPOLATED_SD = 0.35  # relative error of kernels outside everything that the calibration has seen
+# relative error of kernels that only the phone of the costs has seen (`sd888_rehearsal.py`), and of all others
+EFFECT_SD, EXTRAPOLATED_SD = 0.2, 0.35
 MAJOR_SHARE = 0.01  # a source below this share of the time does not name the provenance
 FLOOR_MS = 1e-6
 COLUMNS = len(COST_COLUMNS)
-EXTRAPOLATED, MEASURED, MEASURED_SD = range(COLUMNS, COLUMNS + 3)
-TERMS = COLUMNS + 3
+EFFECT, EXTRAPOLATED, MEASURED, MEASURED_SD = range(COLUMNS, COLUMNS + 4)
+TERMS = COLUMNS + 4
 
 
 class CalibratedPredictor:
-    """Terms: the cost columns of kernels without a row; milliseconds extrapolated, measured, and the latter's sd."""
+    """Terms: the cost columns of kernels without a row; their milliseconds beyond the calibration's own networks but
+    not beyond the phone's, and beyond both; milliseconds measured, and their standard deviation."""
 
     def __init__(self, table: Table) -> None:
         """Raises TableError where the table carries no (or a damaged) calibration."""
@@ -49,6 +52,7 @@ class CalibratedPredictor:
         if self._covariance.shape != (COLUMNS, COLUMNS) or not np.isfinite(self._covariance).all():
             raise TableError(f"{source}: calibration.covariance is not {COLUMNS} x {COLUMNS} numbers")
         self._ranges = Ranges.parse(document.get("ranges"), source)
+        self._phone = PhoneCosts.parse(document.get("phone"), source)
         self._disagreement = self._disagreement_with_rows()
         self._cache: dict[str, Floats] = {}
 
@@ -66,7 +70,7 @@ class CalibratedPredictor:
         latency = np.maximum(calibrated_ms + measured_ms, FLOOR_MS)
         variance = np.einsum("nc,cd,nd->n", columns, self._covariance, columns)
         variance += (self._model_sd**2 + self._disagreement**2) * calibrated_ms**2
-        variance += (EXTRAPOLATED_SD * sums[:, EXTRAPOLATED]) ** 2
+        variance += (EFFECT_SD * sums[:, EFFECT]) ** 2 + (EXTRAPOLATED_SD * sums[:, EXTRAPOLATED]) ** 2
         variance += (BASE_SD * measured_ms) ** 2 + sums[:, MEASURED_SD] ** 2
         half = Z90 * np.sqrt(variance)
         # the upper side is symmetric in ratio, so that a wide interval stays above zero
@@ -121,9 +125,11 @@ class CalibratedPredictor:
             terms[MEASURED] = row.median_us / 1e3
             terms[MEASURED_SD] = (row.high_us - row.low_us) / (2 * Z95) / 1e3
         elif kernel.signature.kind != GRAPH_KIND:
-            terms[:COLUMNS] = cost_columns(facts(kernel.signature))
-            if not self._ranges.holds(axes(kernel.signature)):
-                terms[EXTRAPOLATED] = terms[:COLUMNS] @ self._coefficients
+            terms[:COLUMNS] = self._phone.columns(kernel.signature)
+            shape = axes(kernel.signature)
+            if not self._ranges.holds(shape):
+                place = EFFECT if self._phone.ranges.holds(shape) else EXTRAPOLATED
+                terms[place] = terms[:COLUMNS] @ self._coefficients
         return terms
 
     def _disagreement_with_rows(self) -> float:
@@ -134,7 +140,7 @@ class CalibratedPredictor:
         measured_ms = calibrated_ms = 0.0
         for row in self._table.rows:
             try:
-                columns = cost_columns(facts(row.signature))
+                columns = self._phone.columns(row.signature)
             except MissingCostError:
                 continue
             if row.signature.kind != GRAPH_KIND:

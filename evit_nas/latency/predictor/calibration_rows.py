@@ -24,7 +24,8 @@ from evit_nas.graph.fuse import fuse
 from evit_nas.graph.kernel import Kernel
 from evit_nas.graph.lowering import AUTHORS
 from evit_nas.latency.predictor.base import Floats
-from evit_nas.latency.predictor.features import COST_COLUMNS, summed_columns
+from evit_nas.latency.predictor.features import COST_COLUMNS
+from evit_nas.latency.predictor.phone_costs import PhoneCosts
 from evit_nas.space.arch import NAMED_ARCHS, ArchConfig, Resolution, named_arch, parse_resolution
 from evit_nas.space.yaml_io import read_arch
 
@@ -51,10 +52,14 @@ class NetworkTime:
     use: Use = "fit"
 
 
-def read_network_times(path: Path) -> tuple[NetworkTime, ...]:
-    """The rows of `path`. Raises InputError, naming row and column, on anything that is not a legal row."""
+def read_network_times(path: Path, phone: PhoneCosts) -> tuple[NetworkTime, ...]:
+    """The rows of `path`, compute in equivalents of `phone`.
+
+    Raises InputError, naming row and column, on anything that is not a legal row.
+    """
     known = _columns_beside(path)
-    return tuple(_row(fields, f"{path}:{number}", path.parent, known) for number, fields in _records(path, REQUIRED))
+    records = _records(path, REQUIRED)
+    return tuple(_row(fields, f"{path}:{number}", path.parent, known, phone) for number, fields in records)
 
 
 def _records(path: Path, required: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
@@ -86,7 +91,9 @@ def _columns_beside(path: Path) -> Mapping[str, Floats]:
     }
 
 
-def _row(fields: dict[str, str], where: str, folder: Path, known: Mapping[str, Floats]) -> NetworkTime:
+def _row(
+    fields: dict[str, str], where: str, folder: Path, known: Mapping[str, Floats], phone: PhoneCosts
+) -> NetworkTime:
     for name in fields:
         if name not in REQUIRED + OPTIONAL:
             raise InputError(f"{where}: unknown column {name!r}: {nearest(name, REQUIRED + OPTIONAL)}")
@@ -101,7 +108,7 @@ def _row(fields: dict[str, str], where: str, folder: Path, known: Mapping[str, F
         name=f"{text} {fields['resolution']}".strip(),
         family=text.partition("-")[0] if text in NAMED_ARCHS else text,
         group=fields.get("group") or group,
-        columns=known[text] if text in known else summed_columns(kernels),
+        columns=known[text] if text in known else phone.summed_columns(kernels),
         kernels=kernels,
         threads=int(threads),
         core=fields["core"] or "any",

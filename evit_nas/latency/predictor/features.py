@@ -16,7 +16,7 @@ import numpy as np
 
 from evit_nas.errors import MissingCostError
 from evit_nas.graph.cost import signature_macs
-from evit_nas.graph.kernel import Kernel, KernelSignature
+from evit_nas.graph.kernel import KernelSignature
 from evit_nas.graph.opgraph import DTYPE_BYTES
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.kinds import (
@@ -117,11 +117,6 @@ def cost_columns(fact: Facts) -> Floats:
             1.0,
         ]
     )
-
-
-def summed_columns(kernels: tuple[Kernel, ...]) -> Floats:
-    """Cost columns summed over a network, shape (len(COST_COLUMNS),)."""
-    return sum((cost_columns(facts(kernel.signature)) for kernel in kernels), np.zeros(len(COST_COLUMNS)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ Where the options come from:
   stem, which is absurd outside;
 - the published rows do not identify depthwise or element-wise cost (0-90 ms/GMAC, 0-31 ms/GB), and a search must not
   get k = 7 for nothing, so both enter the dense column with a fixed weight: 2.0 dense MACs for a depthwise one and 6
-  for an element-wise element are the ratios on SD888 (Cortex-X1/A78): non-negative least squares over the 1,431
+  for an element-wise element are the ratios on SD888 (Cortex-X1/A78; how a kernel of other size, stride or map differs
+  from that is in the columns already, see phone_costs.py): non-negative least squares over the 1,431
   convolution blocks of nn-Meter's tables (MIT) gives 1.97 (k = 3), 2.13 (k = 5) and 6.1;
   1.0 and 0 are the plain alternatives;
 - traffic is counted by tensor size on a log ramp (no ramp, 4 to 16 MiB, 8 to 32 MiB): below it a tensor stays in cache;

@@ -15,6 +15,7 @@ from evit_nas.graph.lowering import AUTHORS
 from evit_nas.latency.predictor.calibrate import Calibration, calibrate, calibrate_table
 from evit_nas.latency.predictor.calibrated import CalibratedPredictor
 from evit_nas.latency.predictor.calibration_rows import read_network_times
+from evit_nas.latency.predictor.phone_costs import shipped_phone_costs
 from evit_nas.latency.table.store import load_table
 from evit_nas.space.arch import ArchConfig, BlockConfig, MBConvConfig, StageConfig, named_arch
 
@@ -25,7 +26,7 @@ SHIPPED = TABLES / "sm8450" / "litert-xnnpack-x2-t1-fp32.csv"
 
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
-    return calibrate(read_network_times(PUBLISHED))
+    return calibrate(read_network_times(PUBLISHED, shipped_phone_costs()))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def _kernels(arch: ArchConfig, height: int, width: int) -> KernelGraph:
 def test_nested_leave_one_out_holds_the_claim(calibration: Calibration) -> None:
     errors = calibration.errors
     assert errors["loo_mape"] <= 1.7
-    assert errors["loo_max"] <= 5.0
+    assert errors["loo_max"] <= 4
     assert errors["in_sample_mape"] <= 1.5
 
 
@@ -51,7 +52,7 @@ def test_left_out_families_and_tasks_stay_within_ten_percent(calibration: Calibr
 
 def test_rows_that_were_never_fitted(calibration: Calibration) -> None:
     never = calibration.errors["never_fitted"]
-    assert abs(never["b3-ade20k 384x384"]) <= 3
+    assert abs(never["b3-ade20k 384x384"]) <= 4
     assert max(abs(error) for name, error in never.items() if "SegFormer" in name) <= 12
 
 
@@ -113,7 +114,7 @@ def test_a_bad_row_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        read_network_times(path)
+        read_network_times(path, shipped_phone_costs())
 
 
 def test_mixed_conditions_and_too_few_rows_are_refused(tmp_path: Path) -> None:
@@ -121,16 +122,19 @@ def test_mixed_conditions_and_too_few_rows_are_refused(tmp_path: Path) -> None:
     rows = [f"b0,{side}x{side},{1 + side % 64 // 32},X2,{side}" for side in range(64, 320, 32)]
     path.write_text(HEADER + "\n".join(rows) + "\n")
     with pytest.raises(InputError, match="different conditions"):
-        calibrate(read_network_times(path))
+        calibrate(read_network_times(path, shipped_phone_costs()))
     path.write_text(HEADER + rows[0] + "\n")
     with pytest.raises(InputError, match="at least 6"):
-        calibrate(read_network_times(path))
+        calibrate(read_network_times(path, shipped_phone_costs()))
 
 
 def test_half_the_last_printed_digit(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(HEADER + "b0,64x64,1,X2,3.20\nb0,96x96,1,X2,12\n")
-    assert [row.half_rounding_ms for row in read_network_times(path)] == [pytest.approx(0.005), 0.5]
+    assert [row.half_rounding_ms for row in read_network_times(path, shipped_phone_costs())] == [
+        pytest.approx(0.005),
+        0.5,
+    ]
 
 
 def test_a_damaged_calibration_is_refused(shipped: CalibratedPredictor) -> None:
