@@ -113,7 +113,12 @@ class AdditivePredictor:
         return KernelCost(terms, self._inferred)
 
     def _row_terms(self, row: Measurement) -> Floats:
-        """A transferred time counts as interpolated where the device has a row of the family, else as extrapolated."""
+        """A transferred time counts as interpolated where the device has a row of the family, else as extrapolated.
+
+        Rows inferred from public blocks are measured in sum only: each is as uncertain as its interval says.
+        """
+        if row.provenance == "measured (public)":
+            return kernel_terms(row.signature, measured_us=row.median_us, sd=row_sd(row))
         if row.provenance != "transferred":
             return kernel_terms(row.signature, measured_us=row.median_us)
         if self._transfer.has_own(row.signature):
@@ -137,10 +142,10 @@ def kernel_terms(
     extrapolated_us: float = 0.0,
     sd: float = 0.0,
 ) -> Floats:
-    """Terms of one kernel, shape (TERMS,). `sd`: relative standard deviation of a time that was not measured."""
-    unmeasured_us = interpolated_us + extrapolated_us
+    """Terms of one kernel, shape (TERMS,). `sd`: relative standard deviation of a time that was not timed itself."""
+    all_us = measured_us + interpolated_us + extrapolated_us
     megabytes = signature.activation_bytes / 1e6
-    return np.array([measured_us, interpolated_us, extrapolated_us, sd * unmeasured_us, 1.0, megabytes])
+    return np.array([measured_us, interpolated_us, extrapolated_us, sd * all_us, 1.0, megabytes])
 
 
 def network_features(sums: Floats) -> Floats:

@@ -8,10 +8,11 @@ from math import hypot, log
 from statistics import median
 
 from evit_nas.graph.kernel import KernelSignature
-from evit_nas.latency.measurement import Measurement
+from evit_nas.latency.measurement import Measurement, Provenance
 from evit_nas.latency.predictor.features import axes
 
 Z95 = 1.96
+INFERRED: tuple[Provenance, ...] = ("transferred", "measured (public)")  # carried over, or the share of a block's time
 
 
 def row_sd(row: Measurement) -> float:
@@ -21,7 +22,7 @@ def row_sd(row: Measurement) -> float:
 
 @dataclass(frozen=True)
 class TransferSpread:
-    """By family of kernels: the usual spread of transferred rows; `own`: families with a row of the device itself."""
+    """By family of kernels: the usual spread of inferred rows; `own`: families with a row of the device itself."""
 
     spread: Mapping[str, float]
     own: frozenset[str]
@@ -31,9 +32,9 @@ class TransferSpread:
         spreads: dict[str, list[float]] = {}
         own = set()
         for row in rows:
-            if row.provenance == "transferred":
+            if row.provenance in INFERRED:
                 spreads.setdefault(axes(row.signature).family, []).append(row_sd(row))
-            else:
+            if row.provenance != "transferred":
                 own.add(axes(row.signature).family)
         return TransferSpread({family: median(values) for family, values in spreads.items()}, frozenset(own))
 
@@ -41,5 +42,5 @@ class TransferSpread:
         return axes(signature).family in self.own
 
     def widened(self, signature: KernelSignature, sd: float) -> float:
-        """`sd` of a regression, and what the transferred rows that it was fitted on are off together."""
+        """`sd` of a regression, and what the inferred rows that it was fitted on are off together."""
         return hypot(sd, self.spread.get(axes(signature).family, 0.0))

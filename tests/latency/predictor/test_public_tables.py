@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +42,12 @@ def test_a_table_of_inferred_rows_is_written_and_read_back(tmp_path: Path) -> No
     assert [row.signature for row in again.rows] == [row.signature for row in table.rows]
     assert set(NOTES) <= set(again.notes)
     assert all(row.low_us < row.median_us < row.high_us for row in again.rows)
+
+
+def test_rows_inferred_from_blocks_are_less_sure_than_timed_ones() -> None:
+    table = load_table(find_table("sd888", shipped_tables_dir()))
+    timed = replace(table, rows=tuple(replace(row, provenance="measured") for row in table.rows))
+    graph = fuse(emit(named_arch("b1-cls"), (224, 224)))
+    inferred, sure = (fit_predictor(each).predict(graph) for each in (table, timed))
+    assert inferred.latency_ms == pytest.approx(sure.latency_ms)
+    assert inferred.high_ms / inferred.low_ms > sure.high_ms / sure.low_ms
