@@ -17,13 +17,21 @@ from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import TrainResult
 from evit_nas.workflows.step_lock import step_lock
 from evit_nas.workflows.train_init import digest, start_from
-from evit_nas.workflows.training_folder import HISTORY, REPORTS, RESULT, loaders, open_folder, recipe_loss, tell_epoch
+from evit_nas.workflows.training_folder import (
+    HISTORY,
+    REPORTS,
+    RESULT,
+    loaders,
+    open_folder,
+    recipe_batches,
+    recipe_loss,
+    tell_epoch,
+)
 from evit_nas.workflows.training_folder import STATE as STATE
 
 if TYPE_CHECKING:
     import torch
 
-    from evit_nas.accuracy.data.batches import Batches
     from evit_nas.accuracy.data.dataset import Dataset, Split
     from evit_nas.accuracy.evaluation.board import Board
     from evit_nas.accuracy.evaluation.protocol import Scores
@@ -149,7 +157,7 @@ def _run(plan: _Plan, *, resume: bool, board: Board | None) -> Scores:
 
     job = engine.Job(
         recipe=plan.recipe,
-        batches=_batches(plan, examples),
+        batches=recipe_batches(plan.recipe, examples, plan.seed, plan.processes),
         loss=_loss(plan, examples),
         request=plan.request,
         state_path=plan.out / STATE,
@@ -168,20 +176,6 @@ def _run(plan: _Plan, *, resume: bool, board: Board | None) -> Scores:
     if plan.processes.first:
         _save(plan, job, trained, scores, state.history)
     return scores
-
-
-def _batches(plan: _Plan, examples: Split) -> Batches:
-    from evit_nas.accuracy.data.batches import Batches
-
-    recipe = plan.recipe
-    return Batches(
-        split=examples,
-        size=recipe.resolution,
-        batch=recipe.batch,
-        augmentation=recipe.augmentation,
-        seed=plan.seed,
-        share=plan.processes.share(recipe.batch, recipe.accumulate),
-    )
 
 
 def _loss(plan: _Plan, examples: Split) -> Loss:

@@ -1,4 +1,4 @@
-"""What trainings of one network and of a supernet share: the folder that they write, the loss, the history."""
+"""What trainings of one network and of a supernet share: the folder that they write, batches, loss, history."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from evit_nas.workflows.progress import Progress
 if TYPE_CHECKING:
     import torch
 
+    from evit_nas.accuracy.data.batches import Batches
     from evit_nas.accuracy.data.dataset import Split
     from evit_nas.accuracy.training.loss import Loss
+    from evit_nas.accuracy.training.processes import Processes
     from evit_nas.accuracy.training.recipe import Recipe
     from evit_nas.accuracy.training.state import EpochRow
 
@@ -41,6 +43,20 @@ def recipe_loss(recipe: Recipe, examples: Split, classes: int, device: torch.dev
     if power:
         weights = class_weights(examples, classes, power).to(device)
     return pixel_loss(weights, recipe.label_smoothing)
+
+
+def recipe_batches(recipe: Recipe, examples: Split, seed: int, processes: Processes) -> Batches:
+    """The batches of the recipe; of several processes, this one's parts."""
+    from evit_nas.accuracy.data.batches import Batches
+
+    return Batches(
+        split=examples,
+        size=recipe.resolution,
+        batch=recipe.batch,
+        augmentation=recipe.augmentation,
+        seed=seed,
+        share=processes.share(recipe.batch, recipe.accumulate),
+    )
 
 
 def loaders(threads: int) -> int:

@@ -182,6 +182,28 @@ def test_search_reads_its_options(command: Any, stand_in: Any) -> None:
     assert (seen["tables"], seen["merge"], seen["space"], seen["resume"]) == (Path("t"), True, "efficientvit-seg", None)
 
 
+def test_train_and_evaluate_read_their_options(command: Any, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = results.TrainResult(
+        checkpoint=Path("n"), miou=50.0, per_class={"road": 50.0}, dataset="scenes", resolution="32x64", epochs=1,
+        seed=0, history=Path("h.csv"),
+    )  # fmt: skip
+    seen = captured(stand_in, "train", "train", trained)
+    argv = ["train", "b0", "--dataset", "scenes"]
+    assert "mIoU        50.00" in command([*argv, "--init", "b3.pt", "--tensorboard"]).out
+    assert (seen["init"], seen["tensorboard"], seen["resume"]) == (Path("b3.pt"), True, False)
+    monkeypatch.setenv("RANK", "1")  # of torchrun: the first process alone speaks
+    assert command([*argv, "--json"]).out == ""
+    scored = results.EvaluateResult(
+        miou=50.0, per_class={"road": 50.0}, dataset="scenes", split="val", images=3, resolution="32x64",
+        confusion=((1,),), seconds=1.0, files=(Path("confusion.png"),),
+    )  # fmt: skip
+    seen = captured(stand_in, "evaluate", "evaluate", scored)
+    argv = ["evaluate", "n.tflite", "--dataset", "scenes", "--scales", "0.5,1", "--flip", "--sliding-window"]
+    monkeypatch.delenv("RANK")
+    assert "confusion.png" in command([*argv, "--out", "o"]).out
+    assert (seen["scales"], seen["flip"], seen["sliding_window"], seen["out"]) == ((0.5, 1.0), True, True, Path("o"))
+
+
 def test_a_run_goes_on_without_a_budget(command: Any, stand_in: Any) -> None:
     result = results.SearchResult(run=Path("r"), feasible=True, best=(), verified=False)
     seen = captured(stand_in, "search", "search", result)

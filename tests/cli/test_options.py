@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evit_nas.cli.options import parse_budget, parse_list, parse_resolution
+from evit_nas.cli.options import parse_budget, parse_list, parse_numbers, parse_resolution
 from evit_nas.errors import InputError
 
 
@@ -89,3 +89,9 @@ def test_list_keeps_order_and_drops_repeats() -> None:
 def test_list_names_the_nearest(text: str, part: str) -> None:
     with pytest.raises(InputError, match=part):
         parse_list("--format", text, ("tflite", "onnx", "pt"))
+
+
+def test_numbers_with_commas() -> None:
+    assert parse_numbers("--scales", "0.75, 1,1.25") == (0.75, 1.0, 1.25)
+    with pytest.raises(InputError, match="--scales '1;2': not numbers with commas between"):
+        parse_numbers("--scales", "1;2")

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from evit_nas.accuracy.data import held_out
 from evit_nas.accuracy.data.augment import Augmentation
 from evit_nas.errors import InputError
 from evit_nas.space.arch import Resolution
@@ -110,8 +111,11 @@ def from_zero(node: Node, high: float) -> float:
 
 
 def load_recipe(name: str | Path, *, epochs: int | None = None, resolution: Resolution | None = None) -> Recipe:
-    """A recipe file, or the shipped one of a data set; `epochs` and `resolution` replace what it says."""
-    shipped = recipe_folder() / f"{name}.yaml"
+    """A recipe file, or the shipped one of a data set; `epochs` and `resolution` replace what it says.
+
+    A data set with drives held out has the recipe of the whole one.
+    """
+    shipped = recipe_folder() / f"{str(name).removesuffix(held_out.ENDING)}.yaml"
     path = shipped if shipped.is_file() else Path(name)
     if not path.is_file():
         raise InputError(f"{name}: no such recipe; write a file (recipes/README.md says how)")
