@@ -37,6 +37,7 @@ class Setting:
     device: torch.device
     threads: int
     progress: Progress
+    largest_every: int = 1  # of its steps train the largest member; used by training alone
 
     @property
     def hold(self) -> Callable[[], AbstractContextManager[None]]:

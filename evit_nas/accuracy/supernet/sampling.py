@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from evit_nas.graph.cost import arch_macs
 from evit_nas.space.arch import Resolution
 from evit_nas.space.columns import Ints
 from evit_nas.space.space import Candidate, SearchSpace
@@ -19,16 +20,25 @@ class Sandwich:
     One random member takes every choice by itself, the other one choice for all blocks (one kernel, one expand, ..):
     with choices by block alone nearly every member is a mean one, and the supernet never learns to tell the ends
     apart. Choices are equally likely, not members: those would nearly all have the greatest depth.
+
+    The largest costs as much as many others. With `largest_every` above 1 it is trained in each such step alone; in
+    the others a third random member, chosen by block, takes its place, and the one with most MACs teaches.
     """
 
     space: SearchSpace
     seed: int
+    largest_every: int = 1
 
     def members(self, step: int) -> tuple[Candidate, ...]:
-        """The largest, the smallest, then two random ones."""
+        """Four: who teaches (the largest), the smallest, then two random ones."""
         rng = np.random.default_rng((self.seed, step))
-        rows = np.stack([self._by_block(rng), self._by_group(rng)])
-        return (*self.ends, *self.space.decode(rows))
+        drawn = self.space.decode(np.stack([self._by_block(rng), self._by_group(rng)]))
+        largest, smallest = self.ends
+        if step % self.largest_every == 0:
+            return largest, smallest, *drawn
+        drawn += self.space.decode(self._by_block(rng)[None])
+        drawn.sort(key=lambda one: -arch_macs(one.arch, one.resolution))
+        return drawn[0], smallest, *drawn[1:]
 
     @cached_property
     def ends(self) -> tuple[Candidate, Candidate]:

@@ -34,7 +34,7 @@ def sandwich_gradients(
 ) -> list[float]:
     """Add the gradients of all members to those of the stored weights; the members' losses, in order.
 
-    The first member, the largest, learns from the labels; each other one from the labels and from the first one's
+    The first member, who teaches, learns from the labels; each other one from the labels and from the first one's
     logits by halves. A member's gradient has at most the norm `clip`. Each sees the images at its own resolution.
     """
     first, *others = members

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 from evit_nas.accuracy.supernet.sampling import Sandwich, at_most
+from evit_nas.graph.cost import arch_macs
 from evit_nas.space.space import load_space
 
 SPACE = load_space("efficientvit-seg-small")
@@ -39,3 +40,14 @@ def test_the_recipes_resolution_bounds_those_of_the_members() -> None:
     assert bounded.resolutions == ((96, 128), (128, 160), (128, 192))
     assert bounded.largest().resolution == (128, 192)
     assert at_most(SPACE, (64, 64)).resolutions == ((64, 64),)
+
+
+def test_the_largest_may_be_left_to_some_steps_and_the_most_macs_teach_in_the_others() -> None:
+    sandwich = Sandwich(SPACE, 0, largest_every=3)
+    for step in range(9):
+        teacher, smallest, *others = sandwich.members(step)
+        assert smallest == SPACE.smallest()
+        assert (teacher == SPACE.largest()) == (step % 3 == 0)
+        macs = [arch_macs(one.arch, one.resolution) for one in (teacher, *others)]
+        assert macs[0] == max(macs)
+        assert len(others) == 2
