@@ -52,7 +52,10 @@ def _draw_reference(axes: Axes, lines: Sequence[RoundLine], minutes: Sequence[fl
     counted = [lines[i].mean_us for i in own if not lines[i].problem] or [lines[i].mean_us for i in own]
     usual = float(np.median(counted))
     axes.axhspan(1 - _STEADY, 1 + _STEADY, color=style.GRID, alpha=0.6, linewidth=0, label="within 5 %")
-    for label, wanted, colour, marker in (("counts", True, style.FRONT, "o"), ("thrown away", False, style.BEST, "x")):
+    for label, wanted, colour, marker in (
+        ("counts", True, style.FRONT, "o"),
+        ("does not count", False, style.BEST, "x"),
+    ):
         places = [i for i in own if (not lines[i].problem) == wanted]
         ratios = [lines[i].mean_us / usual for i in places]
         if places:
@@ -65,7 +68,9 @@ def _draw_reference(axes: Axes, lines: Sequence[RoundLine], minutes: Sequence[fl
 def _mark_thrown_away(axes: Axes, lines: Sequence[RoundLine], minutes: Sequence[float]) -> None:
     """A thin mark at the foot for each round that did not count, of whichever model."""
     bad = [minute for minute, line in zip(minutes, lines, strict=True) if line.problem]
-    axes.plot(bad, [0.0] * len(bad), "|", color=style.BEST, markersize=9, transform=axes.get_xaxis_transform())
+    if bad:
+        feet = axes.get_xaxis_transform()
+        axes.plot(bad, [0.0] * len(bad), "|", color=style.BEST, markersize=9, transform=feet, label="round thrown away")
 
 
 def _minutes(lines: Sequence[RoundLine]) -> tuple[list[float], list[float]]:

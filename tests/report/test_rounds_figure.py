@@ -23,7 +23,7 @@ def test_the_reference_model_over_its_usual_time() -> None:
     drawn = {str(shown.get_label()): shown for shown in reference.lines}
     assert drawn["counts"].get_xdata() == pytest.approx([0.0, 0.5])
     assert drawn["counts"].get_ydata() == pytest.approx([1.0, 1.0])
-    assert drawn["thrown away"].get_ydata() == pytest.approx([1.1])
+    assert drawn["does not count"].get_ydata() == pytest.approx([1.1])
 
 
 def test_profiled_rounds_of_the_reference_model_are_not_its_time() -> None:
