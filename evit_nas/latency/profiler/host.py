@@ -7,11 +7,7 @@ from pathlib import Path
 
 from evit_nas.latency.profiler.devices.host import HostDevice
 from evit_nas.latency.profiler.lock import machine_lock
-from evit_nas.latency.profiler.plan import (
-    FULL,
-    QUICK,
-    ChooseNext,
-)
+from evit_nas.latency.profiler.plan import FULL, QUICK
 from evit_nas.latency.profiler.protocol import (
     Canary,
     Timing,
@@ -31,15 +27,13 @@ def profile_host(
     threads: int = 1,
     seed: int = 0,
     max_rows: int | None = None,
-    choose_next: ChooseNext | None = None,
     progress: Report | None = None,
 ) -> ProfileResult:
     """Build or continue this machine's table for `space` under `tables_dir`.
 
     Whole members are timed end to end and kernel by kernel; finished ones are on the disk when the next one starts, and
-    a run killed at any moment goes on where it was. `max_rows` ends the run after so many new rows. With `choose_next`
-    the second half of the members is chosen where it scores highest. Raises DeviceError where other load lets no round
-    count, TableError where the table cannot be written or belongs to another runtime.
+    a run killed at any moment goes on where it was. `max_rows` ends the run after so many new rows. Raises DeviceError
+    where other load lets no round count, TableError where the table cannot be written or belongs to another runtime.
     """
     effort = QUICK if quick else FULL
     note = _noter(progress)
@@ -52,7 +46,6 @@ def profile_host(
             effort=effort,
             seed=seed,
             max_rows=max_rows,
-            choose_next=choose_next,
             progress=progress,
         )
 

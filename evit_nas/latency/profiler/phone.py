@@ -9,7 +9,7 @@ from pathlib import Path
 from evit_nas.errors import InputError
 from evit_nas.latency.profiler.devices.base import DeviceFacts
 from evit_nas.latency.profiler.devices.phone_session import open_phone
-from evit_nas.latency.profiler.plan import FULL, QUICK, ChooseNext, ChooseRows
+from evit_nas.latency.profiler.plan import FULL, QUICK, ChooseRows
 from evit_nas.latency.profiler.protocol import Canary, Timing, time_network
 from evit_nas.latency.profiler.run import ProfileResult, Progress, Report, profile_device
 from evit_nas.space.space import SearchSpace
@@ -48,7 +48,6 @@ def profile_phone(
     threads: int = 1,
     seed: int = 0,
     max_rows: int | None = None,
-    choose_next: ChooseNext | None = None,
     choose_rows: ChooseRows | None = None,
     progress: Report | None = None,
     logged: Callable[[Path], None] | None = None,
@@ -72,7 +71,6 @@ def profile_phone(
                 effort=PHONE_QUICK if quick else PHONE_FULL,
                 seed=seed,
                 max_rows=max_rows,
-                choose_next=choose_next,
                 choose_rows=choose_rows,
                 progress=progress,
             )

@@ -24,8 +24,6 @@ from evit_nas.space.dimension import Candidate, Dimension
 from evit_nas.space.space import SearchSpace
 
 Rows = NDArray[np.int32]
-# Scores of options (each the signatures that it would measure) given the rows so far; the highest is measured next.
-ChooseNext = Callable[[Sequence[Measurement], Sequence[Sequence[KernelSignature]]], Sequence[float]]
 FEW_OPTIONS = 60  # members among which few rows are chosen
 FEW_SEED = 7000  # another draw than that of the whole plan
 
@@ -137,12 +135,6 @@ def member_signatures(member: Candidate) -> tuple[KernelSignature, ...]:
     return tuple(
         signature for placed in layout(member.arch, member.resolution) for signature in _block_signatures(placed.block)
     )
-
-
-def best_option(choose_next: ChooseNext, rows: Sequence[Measurement], options: Sequence[Candidate]) -> Candidate:
-    """The option with the highest score."""
-    scores = choose_next(rows, [member_signatures(option) for option in options])
-    return options[int(np.argmax(np.asarray(scores, dtype=np.float64)))]
 
 
 @lru_cache(maxsize=20_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,14 +16,11 @@ from evit_nas.graph.opgraph import OpGraph
 from evit_nas.latency.measurement import Measurement
 from evit_nas.latency.profiler.devices.base import Device
 from evit_nas.latency.profiler.plan import (
-    ChooseNext,
     ChooseRows,
     ChosenRows,
     Effort,
-    best_option,
     member_signatures,
     plan_members,
-    stratified_members,
 )
 from evit_nas.latency.profiler.profiled import profile_network
 from evit_nas.latency.profiler.protocol import (
@@ -46,7 +43,6 @@ from evit_nas.tflite.weights import fill_random
 from evit_nas.tflite.writer import write
 
 MAX_SKIPPED = 5  # disturbed networks in a row before the run gives up
-OPTIONS = 40  # members among which `choose_next` chooses
 # small enough that its kernels take a few microseconds: what is left is the cost of running a graph
 TINY = MBConv(4, 4, 8, 8, 2, 3, 1, "relu6", False, False)
 
@@ -87,7 +83,6 @@ def profile_device(
     effort: Effort,
     seed: int = 0,
     max_rows: int | None = None,
-    choose_next: ChooseNext | None = None,
     choose_rows: ChooseRows | None = None,
     progress: Report | None = None,
 ) -> ProfileResult:
@@ -108,12 +103,7 @@ def profile_device(
             run.measure_chosen(choose_rows(device.facts, table.rows, wanted) if wanted > 0 else ())
             return run.finish()
         members = plan_members(space, effort, seed)
-        if choose_next is not None:
-            members = members[: (len(members) + 1) // 2]
         run.measure(members, max_rows=max_rows, planned=len(members))
-        if choose_next is not None:
-            chosen = _chosen(space, effort, seed, run, choose_next, count=len(members))
-            run.measure(chosen, max_rows=max_rows, planned=2 * len(members))
         return run.finish()
 
 
@@ -139,9 +129,7 @@ class _Run:
         if GRAPH_SIGNATURE not in self.table:
             self.table.append(self._graph_row())
 
-    def measure(
-        self, members: Sequence[Candidate] | Iterator[Candidate], *, max_rows: int | None, planned: int
-    ) -> None:
+    def measure(self, members: Sequence[Candidate], *, max_rows: int | None, planned: int) -> None:
         """Measure members until they, the time or `max_rows` run out."""
         for member in members:
             if self.elapsed_s > self.effort.limit_seconds:
@@ -259,17 +247,6 @@ class _Run:
                 left_s=left,
             )
         )
-
-
-def _chosen(
-    space: SearchSpace, effort: Effort, seed: int, run: _Run, choose_next: ChooseNext, *, count: int
-) -> Iterator[Candidate]:
-    """`count` members, each the best of fresh options given the rows so far."""
-    smallest = space.smallest()
-    for i in range(count):
-        low = float(arch_macs(smallest.arch, smallest.resolution))
-        options = stratified_members(space, seed=seed + 1000 + i, count=OPTIONS, macs=(low, effort.max_macs))
-        yield best_option(choose_next, run.table.rows, options)
 
 
 def _model(graph: OpGraph) -> bytes:

@@ -10,7 +10,6 @@ from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
 from evit_nas.latency.profiler.plan import (
     QUICK,
-    best_option,
     member_signatures,
     plan_members,
     stratified_members,
@@ -60,9 +59,3 @@ def test_signatures_of_a_member_are_those_of_its_network(space: SearchSpace) -> 
     member = space.sample(0, 1)[0]
     network = {kernel.signature for kernel in fuse(emit(member.arch, member.resolution)).kernels}
     assert set(member_signatures(member)) == network
-
-
-def test_the_best_option_is_the_one_with_the_highest_score(space: SearchSpace) -> None:
-    options = space.sample(5, 4)
-    wanted = member_signatures(options[2])
-    assert best_option(lambda rows, signatures: [s == wanted for s in signatures], (), options) == options[2]

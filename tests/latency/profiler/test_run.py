@@ -132,19 +132,6 @@ def test_time_runs_out_as_planned(tmp_path: Path, space: SearchSpace) -> None:
     assert "as planned" in result.notes[0]
 
 
-def test_choose_next_decides_about_the_second_half(tmp_path: Path, space: SearchSpace) -> None:
-    asked: list[int] = []
-
-    def longest(rows: object, options: object) -> list[int]:
-        asked.append(len(rows))  # type: ignore[arg-type]
-        return [len(option) for option in options]  # type: ignore[attr-defined]
-
-    result = profile_device(MadeUp(), space, tables_dir=tmp_path, effort=EFFORT, choose_next=longest)
-    assert result.networks == 4
-    assert len(asked) == 2
-    assert asked[1] > asked[0]
-
-
 def test_a_table_of_another_runtime_is_not_continued(tmp_path: Path, space: SearchSpace) -> None:
     profile_device(MadeUp(), space, tables_dir=tmp_path, effort=EFFORT, max_rows=3)
     other = MadeUp()
