@@ -177,7 +177,7 @@ def effects(networks: list[Network]) -> dict[str, object]:
     macs = np.log([network.mean("macs") for network in networks])
     values = np.array([network.mean("miou") for network in networks])
     seeds = np.array([len(network.lines) for network in networks], dtype=np.float64)
-    names = [name for name in FEATURES if name != "MACs"]
+    names = [name for name in FEATURES if name != "MACs a pixel"]
     seen = seen[:, [FEATURES.index(name) for name in names]]
     fit = fit_effects(names, seen, np.stack([macs, macs**2], axis=1), values, seeds)
     half = Z90 * np.sqrt(np.diag(fit.covariance))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.accuracy.estimator.base import AccuracyBatch, AccuracyEstimate
+from evit_nas.accuracy.estimator.departures import EARNS_NOTHING
 from evit_nas.accuracy.estimator.description import (
     DEPARTURES,
     SIZES,
@@ -98,4 +99,5 @@ class CombinedEstimator:
         value, low, high = (float(column[0]) for column in (batch.value, batch.low, batch.high))
         added = value - published.value
         note = (f"measured effects add {added:+.2f} points",) if abs(added) >= 0.005 else ()
-        return AccuracyEstimate(value=value, low=low, high=high, departures=(*published.departures, *note))
+        departures = (text.removesuffix(EARNS_NOTHING) for text in published.departures)
+        return AccuracyEstimate(value=value, low=low, high=high, departures=(*departures, *note))

@@ -11,6 +11,7 @@ from evit_nas.accuracy.estimator.capacity import PARTS
 from evit_nas.space.arch import FEWER_NORM_STAGES, ArchConfig, Resolution, SegHead, resolution_text
 
 UNEVEN = 0.25  # in units of one official step (b0 to b1): parts nearer than this stand at the same size
+EARNS_NOTHING = ", earns nothing"  # by the published rows
 
 
 def describe(
@@ -93,7 +94,7 @@ def _attention(arch: ArchConfig) -> Iterator[str]:
                     yield f"stage {number}: blocks without attention (costs what Table 3 says)"
                 continue
             if number not in FEWER_NORM_STAGES:
-                yield f"stage {number}: attention where none is published, earns nothing"
+                yield f"stage {number}: attention where none is published{EARNS_NOTHING}"
             if not msa.scales:
                 yield f"stage {number}: attention without scales (costs what Table 3 says)"
             elif msa.scales != (5,):

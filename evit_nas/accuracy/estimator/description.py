@@ -18,7 +18,7 @@ from evit_nas.space.arch import ArchConfig, Resolution, SegHead
 
 Floats = NDArray[np.float64]
 
-SIZES = (*(f"size of {part}" for part in PARTS), "MACs", "resolution")
+SIZES = (*(f"size of {part}" for part in PARTS), "MACs a pixel", "resolution")
 DEPARTURES = {  # by name: the dimension groups that it tells of
     "attention left out": ("msa",),
     "scales left out": ("scales",),
@@ -83,14 +83,14 @@ def network_terms(blocks: Sequence[Block]) -> Floats:
 
 
 def features(sums: Floats, resolutions: Floats) -> Floats:
-    """FEATURES of N networks, (N, F): sizes, MACs and resolution as logarithms, departures as means over blocks."""
+    """FEATURES of N networks, (N, F): sizes and resolution as logarithms, departures as means over blocks."""
     networks = parts(sums[:, :TERMS], resolutions)
     area = np.prod(np.asarray(resolutions, dtype=np.float64), axis=1)
     blocks, attentions = np.maximum(sums[:, _BLOCKS], 1.0), np.maximum(sums[:, _MSA], 1.0)
     by_stride = (sums[:, _WHERE:] / area[:, None] ** np.arange(4)) @ _BY_STRIDE.T
     columns = [
         *networks.log_size.T,
-        np.log(np.maximum(sums[:, _MACS], 1.0)),
+        np.log(np.maximum(sums[:, _MACS], 1.0) / area),
         np.log(area) / 2,
         1 - by_stride[:, 2:].sum(axis=1) / np.maximum(sums[:, _DEEP], 1.0),
         sums[:, _NONE] / attentions,

@@ -14,7 +14,7 @@ from evit_nas.accuracy.estimator.description import FEATURES, evidence_of, featu
 from evit_nas.accuracy.estimator.members import METRICS, Members, read_members
 from evit_nas.errors import InputError
 from evit_nas.graph.blocks import Block, layout
-from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.space.arch import ArchConfig, Resolution, resolution_text
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +59,7 @@ class MeasuredEstimator:
         self.label = f"measured ({name}, {networks} networks)"
         self.evidence = evidence_of([(member.arch, member.resolution) for member in members.rows])
         self._fit = _fit(members)
+        self._inputs = frozenset(member.resolution for member in members.rows)
         self.loo_error = self._fit.loo_error
         self.left_out = self._fit.left_out
 
@@ -90,6 +91,9 @@ class MeasuredEstimator:
         batch = self.combine(sums, inputs)
         standard = np.abs((features(sums, inputs) - self._fit.centre) / self._fit.scale)[0]
         beyond = [f"{name}: far from any measured member" for name, z in zip(FEATURES, standard, strict=True) if z > 3]
+        if len(self._inputs) == 1 and resolution not in self._inputs:
+            (own,) = self._inputs
+            beyond.append(f"input {resolution_text(resolution)}: all members were measured at {resolution_text(own)}")
         value, low, high = (float(column[0]) for column in (batch.value, batch.low, batch.high))
         return AccuracyEstimate(value=value, low=low, high=high, departures=tuple(beyond))
 

@@ -118,3 +118,10 @@ def test_named_measured_sources_say_where_none_ship(tmp_path: Path, monkeypatch:
         open_source("camvid", "seg")
     with pytest.raises(InputError, match="no measured networks ship yet"):
         open_source("published+measured", "seg")
+
+
+def test_another_input_than_the_only_measured_one_is_told(table: Path) -> None:
+    estimator = MeasuredEstimator.from_csv(table)
+    larger = estimator.estimate(_network(1.5, 2), (512, 1024))
+    assert larger.departures == ("input 512x1024: all members were measured at 256x512",)
+    assert larger.value == pytest.approx(estimator.estimate(_network(1.5, 2), (256, 512)).value)
