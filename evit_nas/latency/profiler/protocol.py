@@ -42,6 +42,7 @@ LONGEST_S = 15.0  # no further attempt after so long
 STEADY = 0.025
 SETTLING_LOOKS = 9
 FRESH_LOOKS = 25
+LEAST_LOOKS, SETTLING_S = 5, 60.0  # an emulated phone takes half a minute for a look
 RECENT_LOOKS = 25
 LEVEL_LOOKS = 8
 CHANCE = 1.5  # times the spread of processes, twice that of a mean of two
@@ -72,7 +73,10 @@ class Canary:
     def settle(self) -> None:
         """Set the reference as the median of some looks, undisturbed ones if there are any."""
         count = FRESH_LOOKS if self.device.facts.fresh_process else SETTLING_LOOKS
-        looks = [(self._time(), self.device.disturbance()) for _ in range(count)]
+        started = time.monotonic()
+        looks: list[tuple[float, str]] = []
+        while len(looks) < count and (len(looks) < LEAST_LOOKS or time.monotonic() - started < SETTLING_S):
+            looks.append((self._time(), self.device.disturbance()))
         calm = [time_us for time_us, problem in looks if not problem] or [time_us for time_us, _ in looks]
         self.reference_us = float(np.median(calm))
         self.recent = [time_us / self.reference_us for time_us in calm]
