@@ -16,6 +16,7 @@ from evit_nas.latency.measurement import Conditions, Measurement
 from evit_nas.latency.profiler import protocol
 from evit_nas.latency.profiler.devices.base import DeviceFacts, Floats
 from evit_nas.latency.profiler.plan import ChosenRows, Effort, member_signatures, plan_members
+from evit_nas.latency.profiler.repeats import WHOLE_US
 from evit_nas.latency.profiler.run import MAX_SKIPPED, Progress, profile_device
 from evit_nas.latency.profiler.samples import GRAPH_SIGNATURE
 from evit_nas.latency.table.networks import load_networks
@@ -156,3 +157,14 @@ def test_only_chosen_rows_are_kept_and_a_whole_run_adds_the_rest(tmp_path: Path,
     rest = profile_device(MadeUp(), space, tables_dir=tmp_path, effort=EFFORT)
     whole = profile_device(MadeUp(), space, tables_dir=tmp_path / "other", effort=EFFORT)
     assert (rest.rows, rest.networks) == (whole.rows, whole.networks)
+
+
+def test_effort_says_how_many_processes_and_what_is_short(tmp_path: Path, space: SearchSpace) -> None:
+    device = MadeUp()
+    effort = replace(EFFORT, networks=2, processes=(2, 2), short_us=20.0)
+    result = profile_device(device, space, tables_dir=tmp_path, effort=effort)
+    assert device.calls == 1 + 2 * 2  # the bare graph, two members in two processes each
+    rows = [row for row in load_table(result.table).rows if row.signature != GRAPH_SIGNATURE]
+    repeated = [row for row in rows if row.repeats == round(WHOLE_US / 10.5)]
+    assert len(repeated) > 0.9 * len(rows)
+    assert {row.median_us for row in repeated} != {10.5}
