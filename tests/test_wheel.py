@@ -49,6 +49,7 @@ def test_wheel_carries_spaces_tables_and_the_page(wheel: Path) -> None:
     for name in (
         "evit_nas/_data/search_spaces/efficientvit-seg.yaml",
         "evit_nas/report/templates/page.html",
+        "evit_nas/fakephone/arm64/bionic.c",
         "evit_nas/py.typed",
     ):
         assert name in names

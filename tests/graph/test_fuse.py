@@ -279,6 +279,14 @@ def test_without_a_delegate_every_operator_is_a_kernel() -> None:
     assert [kernel.signature.kind for kernel in kernels.kernels] == [op.kind for op in graph.ops]
 
 
+def test_older_builds_keep_a_reshape_of_a_reshape_apart() -> None:
+    sketch = Sketch()
+    graph = sketch.finish(reshape_chain(sketch))
+    assert kinds(graph) == ["RESHAPE"]
+    apart = fuse(graph, RuntimeSpec(joins_reshapes=False)).kernels
+    assert [kernel.ops for kernel in apart] == [(i,) for i in range(len(graph.ops))]
+
+
 def test_other_runtimes_are_refused() -> None:
     with pytest.raises(InputError, match="onnx/xnnpack"):
         fuse(Sketch().finish([]), RuntimeSpec(runtime="onnx"))
