@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +89,52 @@ def test_faults_of_the_run_phase(
         assert run("timeout 20 ./program spin; echo $?").stdout.splitlines()[-1] == str(code)
 
 
+def test_truncated_output_of_the_run_phase(adb: Any, tools: Toolchain, android: bytes, tmp_path: Path) -> None:
+    with fake_phone(arm64=tools, faults=[Fault(fault="truncated-output", phase="run")]) as phone:
+        run = pushed(adb, phone, android, tmp_path)
+        assert run("./program name --graph=benchmark_model").stdout == "./pro"
+
+
+def test_on_a_phone_that_takes_its_time(adb: Any, tools: Toolchain, android: bytes, tmp_path: Path) -> None:
+    with fake_phone(arm64=tools, time_scale=1.0) as phone:
+        run = pushed(adb, phone, android, tmp_path)
+        before_s = phone.phone.clock.now_s()
+        assert run("timeout 1 ./program spin; echo $?").stdout == "spinning\n124\n"
+        assert 1.0 <= phone.phone.clock.now_s() - before_s < 15.0
+
+
+def test_nothing_is_left_running(adb: Any, tools: Toolchain, android: bytes, tmp_path: Path) -> None:
+    with fake_phone(arm64=tools) as phone:
+        run = pushed(adb, phone, android, tmp_path)
+        threading.Thread(target=lambda: run("./program spin"), daemon=True).start()
+        wait_for(lambda: bool(emulators()))
+    wait_for(lambda: not emulators())
+
+
+def emulators() -> list[str]:
+    """Children of this process that are qemu."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            name, _, rest = path.read_text().rpartition(")")
+            if "(qemu" in name and rest.split()[1] == str(os.getpid()):
+                found.append(name)
+    return found
+
+
+def wait_for(condition: Callable[[], bool], limit_s: float = 15.0) -> None:
+    until_s = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+
+
 def test_a_pulled_cable_ends_the_program(call: Call, phone: RunningPhone) -> None:
     answer: list[Any] = []
     waiting = threading.Thread(target=lambda: answer.append(call("./program spin", timeout_s=20)))
     waiting.start()
-    limit_s = time.monotonic() + 15
-    while not any(process.name == "program" for process in phone.phone.running()) and time.monotonic() < limit_s:
-        time.sleep(0.05)
+    wait_for(lambda: bool(emulators()))
     phone.daemon.drop_links()
     waiting.join(20)
-    while any(process.name == "program" for process in phone.phone.running()) and time.monotonic() < limit_s:
-        time.sleep(0.05)
+    wait_for(lambda: not emulators())
     assert answer
-    assert not [process for process in phone.phone.running() if process.name == "program"]
