@@ -147,6 +147,8 @@ def core_mask(identity: PhoneIdentity, core: str | None, threads: int) -> tuple[
     hexadecimal mask. Raises InputError: an unknown word, a core that the phone lacks, more threads than cores."""
     own = {cpu for cluster in identity.clusters for cpu in cluster.cores}
     wanted = core or ("prime" if threads == 1 else "fast")
+    if wanted == "prime":  # chips of two clusters have none, their fastest is called big
+        wanted = max(identity.clusters, key=lambda cluster: cluster.peak_khz).role
     if wanted == "any":
         return "any", 0
     if identity.offline and not _MASK.fullmatch(wanted):  # which cluster is the prime one cannot be told
