@@ -16,7 +16,7 @@ from evit_nas.space.space import SearchSpace
 
 # a round on a phone costs the start of a process too; processes there differ, and short events are cut off
 PHONE_FULL = replace(FULL, limit_seconds=3600, processes=(2, 4), short_us=10.0)
-PHONE_QUICK = replace(QUICK, limit_seconds=600, short_us=10.0)
+PHONE_QUICK = replace(QUICK, limit_seconds=600)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
