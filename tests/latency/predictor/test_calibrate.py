@@ -92,6 +92,14 @@ def test_what_no_source_varies_is_extrapolated_and_wider(shipped: CalibratedPred
     assert large.high_ms / large.latency_ms > 1.02 * official.high_ms / official.latency_ms
 
 
+def test_what_only_the_blocks_of_sd888_vary_is_interpolated_and_wider(shipped: CalibratedPredictor) -> None:
+    official = shipped.predict(_kernels(_b0_with_kernel(3), 224, 224))
+    larger = shipped.predict(_kernels(_b0_with_kernel(5), 224, 224))
+    assert larger.coverage.extrapolated < 0.02
+    assert larger.latency_ms > 1.02 * official.latency_ms
+    assert larger.high_ms / larger.latency_ms > 1.01 * official.high_ms / official.latency_ms
+
+
 HEADER = "arch,resolution,threads,core,ms\n"
 
 
