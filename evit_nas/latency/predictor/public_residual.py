@@ -24,6 +24,7 @@ SCALES = (0.3, 0.08, 0.12, 2.0, 2.0, 1.5, 2.0, 2.0, 1.0, 1.0, 1.0, 3.0)  # start
 AMPLITUDE, NARROW, NOISE = 0.04, 0.015, 0.01  # relative standard deviations to start from
 Z90 = 1.6449
 MIN_ROWS = 40  # fewer rows keep the starting length scales
+FEW_FAMILIES = 1.0  # scores of one family are alike: a quantile over G families is as unsure as one of G rows
 CHOOSING_ROWS = 500
 ITERATIONS = 35
 
@@ -70,16 +71,12 @@ class ResidualProcess:
         return cross @ self.weights, np.sqrt(np.maximum(variance, 1e-8))
 
 
-def fit_residual(
-    blocks: Sequence[PublicBlock], residual: Floats, *, kernel: Any = None, seed: int = 0
-) -> ResidualProcess:
-    """The process of `residual`: log of measured over physical, shape (N,). A `kernel` given is kept as it is."""
-    inputs = features(blocks)
-    if kernel is None:
-        kernel = _kernel()
-        if len(blocks) >= MIN_ROWS:
-            chosen = _whole_families(blocks, seed)
-            kernel = _choose(kernel, inputs[chosen], residual[chosen])
+def fit_residual(blocks: Sequence[PublicBlock], residual: Floats, *, seed: int = 0) -> ResidualProcess:
+    """The process of `residual`: log of measured over physical, shape (N,)."""
+    inputs, kernel = features(blocks), _kernel()
+    if len(blocks) >= MIN_ROWS:
+        chosen = _whole_families(blocks, seed)
+        kernel = _choose(kernel, inputs[chosen], residual[chosen])
     return _condition(inputs, residual, kernel)
 
 
@@ -87,8 +84,9 @@ def conformal(
     process: ResidualProcess, seen: Floats, unseen: Floats, families: frozenset[str], level: float
 ) -> ResidualProcess:
     """`process` with the factors that hold `level` of the scores: |residual| over its standard deviation, of rows left
-    out of every fit, one by one (`seen`) and by whole shape families (`unseen`)."""
-    factor, new_factor = _quantile(seen, level), _quantile(unseen, level)
+    out of every fit, in folds of rows (`seen`) and of whole shape families (`unseen`)."""
+    factor = _quantile(seen, level)
+    new_factor = _quantile(unseen, level) * (1 + FEW_FAMILIES / len(families) ** 0.5)
     return replace(process, factor=factor, new_factor=max(factor, new_factor), families=families)
 
 
