@@ -245,8 +245,8 @@ long sysconf(int name) {
 }
 
 #define SIGNAL_SET_BYTES 8 /* glibc's is 128: its functions would write beyond a caller's */
-int sigemptyset(sigset_t *set) { memset(set, 0, SIGNAL_SET_BYTES); return 0; }
-int sigfillset(sigset_t *set) { memset(set, 0xff, SIGNAL_SET_BYTES); return 0; }
+int sigemptyset(sigset_t *set) { return memset(set, 0, SIGNAL_SET_BYTES) == NULL; }
+int sigfillset(sigset_t *set) { return memset(set, 0xff, SIGNAL_SET_BYTES) == NULL; }
 
 int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
     return syscall(SYS_rt_sigprocmask, how, set, old, SIGNAL_SET_BYTES) ? errno : 0;
@@ -284,9 +284,18 @@ int __system_property_get(const char *name, char *value) {
 }
 
 /* the log goes nowhere: a phone's shell does not show it either */
-int __android_log_write(int priority, const char *tag, const char *text) { (void)priority, (void)tag, (void)text; return 1; }
-int __android_log_print(int priority, const char *tag, const char *format, ...) { (void)priority, (void)tag, (void)format; return 1; }
-int __android_log_vprint(int priority, const char *tag, const char *format, va_list values) { (void)priority, (void)tag, (void)format, (void)values; return 1; }
+int __android_log_write(int priority, const char *tag, const char *text) {
+    (void)priority, (void)tag, (void)text;
+    return 1;
+}
+int __android_log_print(int priority, const char *tag, const char *format, ...) {
+    (void)priority, (void)tag, (void)format;
+    return 1;
+}
+int __android_log_vprint(int priority, const char *tag, const char *format, va_list values) {
+    (void)priority, (void)tag, (void)format, (void)values;
+    return 1;
+}
 void openlog(const char *name, int options, int facility) { (void)name, (void)options, (void)facility; }
 void closelog(void) {}
 void syslog(int priority, const char *format, ...) { (void)priority, (void)format; }

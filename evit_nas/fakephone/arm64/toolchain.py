@@ -61,23 +61,23 @@ def _compiled(compiler: str) -> Path:
     kept = platformdirs.user_cache_path("evit-nas") / "arm64" / digest / C_LIBRARY
     if kept.is_file():
         return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        made = Path(folder) / C_LIBRARY
-        words = ["-xc", "-std=gnu11", "-O2", "-fno-builtin", "-fPIC", "-shared", f"-Wl,-soname,{C_LIBRARY}", "-"]
-        libraries = ["-Wl,--no-as-needed", "-ldl", "-lm", "-lpthread"]
-        done = subprocess.run(
-            [compiler, "-o", str(made), *words, *libraries],
-            input=source,
-            capture_output=True,
-            timeout=_COMPILE_S,
-            check=False,
-        )
-        if done.returncode:
-            told = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
-            raise InputError(f"--exec arm64: {_COMPILER} cannot compile the C library ({told[-1][:120]})")
-        made.replace(kept)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            _compile(compiler, source, Path(folder) / C_LIBRARY).replace(kept)
+    except OSError as error:
+        raise InputError(f"--exec arm64: {kept.parent}: cannot be written ({error.strerror})") from None
     return kept
+
+
+def _compile(compiler: str, source: bytes, made: Path) -> Path:
+    words = ["-xc", "-std=gnu11", "-O2", "-fno-builtin", "-fPIC", "-shared", f"-Wl,-soname,{C_LIBRARY}", "-"]
+    command = [compiler, "-o", str(made), *words, "-Wl,--no-as-needed", "-ldl", "-lm", "-lpthread"]
+    done = subprocess.run(command, input=source, capture_output=True, timeout=_COMPILE_S, check=False)
+    if done.returncode:
+        told = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
+        raise InputError(f"--exec arm64: {_COMPILER} cannot compile the C library ({told[-1][:120]})")
+    return made
 
 
 def _asked(compiler: str, *options: str) -> str:

@@ -26,3 +26,12 @@ def test_the_library_is_compiled_once(tools: Toolchain, tmp_path: Path, monkeypa
     assert first.read_bytes()[:4] == b"\x7fELF"
     assert (toolchain().libraries[0] / "libc.so").stat().st_mtime_ns == made
     assert [path.name for path in first.parent.iterdir()] == ["libc.so"]
+
+
+def test_a_cache_that_cannot_be_written_is_told(
+    tools: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="cannot be written"):
+        toolchain()
