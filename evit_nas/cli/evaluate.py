@@ -28,7 +28,10 @@ def command(
     ] = None,
     resolution: options.ResolutionText = None,
     upsample: options.Upsample = None,
-    scales: Annotated[str, typer.Option(help="Factors of the input size, averaged.", metavar="F,F,..")] = "1",
+    scales: Annotated[
+        str | None,
+        typer.Option(help="Factors of the input size, averaged.", metavar="F,F,..", show_default=False),
+    ] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored image.")] = False,
     sliding_window: Annotated[
         bool, typer.Option("--sliding-window", help="Windows of the input size over the image at its own size.")
@@ -41,7 +44,7 @@ def command(
 ) -> None:
     """Score a network or a model file by the official protocol."""
     size = options.parse_resolution(resolution)
-    factors = options.parse_numbers("--scales", scales)
+    factors = options.parse_numbers("--scales", scales) if scales is not None else None
     from evit_nas.workflows.evaluate import evaluate as run
 
     with progress.progress() as shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from evit_nas.accuracy.evaluation.protocol import Model, Scores
 
 MODEL_FILES = (".tflite", ".onnx")
-ONE_SCALE = (1.0,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def evaluate(
     split: str | None = None,
     resolution: Resolution | None = None,
     upsample: str | None = None,
-    scales: tuple[float, ...] = ONE_SCALE,
+    scales: Sequence[float] | None = None,
     flip: bool = False,
     sliding_window: bool = False,
     out: Path | None = None,
@@ -65,7 +65,7 @@ def evaluate(
         subject = _file(Path(arch), weights, resolution, len(data.classes), threads)
     else:
         subject = _network(arch, weights, resolution, upsample)
-    views = Views(scales=scales, flip=flip, sliding=sliding_window)
+    views = Views(scales=(1.0,) if scales is None else tuple(scales), flip=flip, sliding=sliding_window)
     check_views(views, subject.model)
     shown = progress or Silent()
     shown.start(len(examples), f"evaluating {subject.name} on {dataset} {chosen}, images")
