@@ -73,7 +73,8 @@ def main() -> None:
     figures = {
         truth: {name: compared(networks, sources, truth, group) for name, group in groups.items()} for truth in TRUTHS
     }
-    print(json.dumps({"networks": len(networks), **figures, "effects": effects(networks)}, indent=1))
+    found = {"networks": len(networks), "family": family(networks), **figures, "effects": effects(networks)}
+    print(json.dumps(found, indent=1))
 
 
 def read_networks(table: Path) -> list[Network]:
@@ -82,6 +83,12 @@ def read_networks(table: Path) -> list[Network]:
     for line in read_lines(table)[1]:
         recipes[line.recipe][same_network(line.arch)].append(line)
     return [Network(arch=arch, lines=tuple(own)) for arch, own in max(recipes.values(), key=len).items()]
+
+
+def family(networks: list[Network]) -> dict[str, float]:
+    """val mIoU of B0 to B3 (and the smallest member): are they in the published order?"""
+    named = {Path(network.lines[0].cells["arch"]).stem: network.mean("miou") for network in networks}
+    return {name: round(named[name], 2) for name in ("smallest", "b0", "b1", "b2", "b3") if name in named}
 
 
 def cheap_sources(networks: list[Network]) -> dict[str, Floats]:
