@@ -20,6 +20,7 @@ VERBS = (
     "devices", "tables", "tables_diff", "tables_validate", "tables_merge", "tables_calibrate",
     "space", "arch", "profile", "predict", "measure", "search", "report", "export",
     "data_check", "train", "evaluate", "supernet_train", "supernet_evaluate", "supernet_extract",
+    "supernet_score",
 )  # fmt: skip
 # Options whose Python form differs from the text on the command line.
 OTHER_NAMES = {"budget": "budget_ms", "output_kind": "output"}
@@ -52,7 +53,7 @@ def test_each_verb_is_a_documented_function_with_a_typed_result(name: str) -> No
     signature = inspect.signature(verb)
     assert callable(verb)
     assert str(signature.return_annotation).endswith("Result")
-    module = import_module(f"evit_nas.workflows.{name.partition('_')[0]}")
+    module = import_module(f"evit_nas.workflows.{evit_nas._VERBS[name]}")
     assert getattr(module, name).__doc__
 
 
