@@ -148,7 +148,7 @@ class Adb:
         if "\ufffd" in out and (found is None or not allow_garbage):
             raise LinkError(f"{self.serial}: its answer holds bytes that are no text; use another cable or port")
         if found is None:
-            told = (err.strip() or out.strip() or "the link broke").splitlines()[-1][:120]
+            told = (err.strip() or "its answer is cut off").splitlines()[-1][:120]
             raise LinkError(f"{self.serial}: the command did not come to its end ({told}); check the cable")
         return Reply(out=out[: found.start()].replace("\r\n", "\n") + "\n", err=err, code=int(found[1]))
 
