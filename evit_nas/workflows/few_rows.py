@@ -38,7 +38,7 @@ LEAST_NETWORKS, MOST_NETWORKS = 10, 40  # ten whole networks show how wide an in
 ENOUGH_ROWS = 400  # from here on the device's own rows say more than another device's
 LEAST_SOURCE_ROWS = 100
 CANDIDATES = 2  # known devices that are tried against the measured rows
-NETWORK_S, RUNS = 6.0, 6  # seconds of the phone that a network costs beside its own runs
+NETWORK_S, RUNS = 30.0, 6  # seconds of the phone that a network counts beside its own runs: large ones are worth theirs
 
 
 @dataclass
@@ -70,7 +70,7 @@ class FewRows:
             prior,
             options,
             count=count,
-            each=max(min(ROWS_A_NETWORK, count // LEAST_NETWORKS), ceil(count / MOST_NETWORKS)),
+            each=max(min(ROWS_A_NETWORK, count // LEAST_NETWORKS), ceil(count / min(MOST_NETWORKS, len(members)))),
             known=np.array([places[signature] for signature in measured], dtype=np.intp),
             cost_s=np.array([NETWORK_S + RUNS * prior.us[own].sum() / 1e6 for own in options]),
         )
