@@ -42,6 +42,7 @@ def train(
     recipe: Recipe = None,
     resolution: options.ResolutionText = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from, of any shape.", metavar="FILE")] = None,
+    largest_every: Annotated[int, typer.Option(help="Train the largest in one of N steps.", min=1, metavar="N")] = 1,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the training; ./reports/supernet-...", metavar="DIR", show_default=False),
@@ -64,6 +65,7 @@ def train(
             recipe=recipe,
             resolution=size,
             init=init,
+            largest_every=largest_every,
             out=out,
             resume=resume,
             seed=seed,

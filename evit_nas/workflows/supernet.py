@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,14 @@ from evit_nas.workflows.training_folder import (
     STATE,
     loaders,
     open_folder,
+    recipe_batches,
     recipe_loss,
     tell_epoch,
 )
 
 if TYPE_CHECKING:
+    from evit_nas.accuracy.data.dataset import Split
+    from evit_nas.accuracy.training.engine import Job
     from evit_nas.accuracy.training.processes import Processes
     from evit_nas.accuracy.training.state import EpochRow
 
@@ -44,6 +48,7 @@ def supernet_train(
     recipe: str | Path | None = None,
     resolution: Resolution | None = None,
     init: Path | None = None,
+    largest_every: int = 1,
     out: Path | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -53,7 +58,8 @@ def supernet_train(
     """Train a supernet over a space of one head dim; scores its largest and its smallest member on val.
 
     The largest member's input is `resolution`, else the recipe's; smaller ones of the space are trained too. `init`
-    starts from the weights of a network or of another supernet, of whatever shape. Each epoch is kept, as in `train`.
+    starts from the weights of a network or of another supernet, of whatever shape. The largest is
+    trained in one of `largest_every` steps (sampling.Sandwich). Each epoch is kept, as in `train`.
     """
     from evit_nas.accuracy.supernet.checkpoint import space_text, with_classes
     from evit_nas.accuracy.supernet.hull import check_head_dim
@@ -66,7 +72,10 @@ def supernet_train(
         raise InputError(f"space {found.name}: its networks classify; a supernet is trained for segmentation")
     where = out or Path(REPORTS) / f"supernet-{found.name}-{dataset}-seed{seed}"
     open_folder(where, resume=resume)
+    if largest_every < 1:
+        raise InputError(f"--largest-every {largest_every}: at least 1")
     setting = make_setting(dataset, root, recipe or dataset, epochs, resolution, seed, threads, progress)
+    setting = replace(setting, largest_every=largest_every)
     group = join(setting.device)
     setting = setting if group.first else replace(setting, progress=Silent())
     whole = with_classes(found, len(setting.dataset.classes))
@@ -162,55 +171,60 @@ def _run(
     resume: bool,
 ) -> tuple[float, float]:
     """Train and save; mIoU of the largest and of the smallest member."""
-    from evit_nas.accuracy.data.batches import Batches, Cached
+    from evit_nas.accuracy.data.batches import Cached
     from evit_nas.accuracy.supernet.checkpoint import About, save_supernet
     from evit_nas.accuracy.supernet.sampling import Sandwich
     from evit_nas.accuracy.supernet.supernet import Supernet
     from evit_nas.accuracy.supernet.training import train_supernet
     from evit_nas.accuracy.training import engine
 
-    recipe, examples = setting.recipe, Cached(setting.dataset.split("train"))
-    sandwich = Sandwich(space, setting.seed)
+    examples, sandwich = Cached(setting.dataset.split("train")), Sandwich(space, setting.seed, setting.largest_every)
     largest, smallest = sandwich.ends
 
     def scored(supernet: Any, end: Candidate) -> float:
         return score_member(supernet, end, setting, examples)
 
-    def told(history: list[EpochRow]) -> None:
-        tell_epoch(history, recipe.epochs, out, setting.progress, "largest member's val mIoU")
-
-    job = engine.Job(
-        recipe=recipe,
-        batches=Batches(
-            split=examples,
-            size=recipe.resolution,
-            batch=recipe.batch,
-            augmentation=recipe.augmentation,
-            seed=setting.seed,
-            share=group.share(recipe.batch, 1),
-        ),
-        loss=recipe_loss(recipe, examples, len(setting.dataset.classes), setting.device),
-        request=_request(setting, text, init),
-        state_path=out / STATE,
-        validate=lambda supernet: scored(supernet, largest),
-        device=setting.device,
-        workers=loaders(setting.threads),
-        processes=group,
-        hold=group.together(step_lock(setting.progress.note)),
-        on_step=setting.progress.advance,
-        on_epoch=told if group.first else lambda history: None,
-    )
+    job = _job(setting, group, examples, out, _request(setting, text, init), lambda supernet: scored(supernet, largest))
     supernet, goes_on = Supernet(space), resume and job.state_path.is_file()
     if init is not None and not goes_on:
         start_from(init, supernet, out if group.first else None, setting.progress.note)
     state = engine.resume(supernet, job) if goes_on else engine.start(supernet, job)
     setting.progress.start(job.total - state.step, f"training a supernet of {space.name}, steps")
     trained = train_supernet(state, job, sandwich)
-    notes = {"dataset": setting.dataset.name, "epochs": str(recipe.epochs), "seed": str(setting.seed)}
-    about = About(space_text=text, class_names=setting.dataset.classes, resolution=recipe.resolution, notes=notes)
+    notes = {"dataset": setting.dataset.name, "epochs": str(setting.recipe.epochs), "seed": str(setting.seed)}
+    about = About(
+        space_text=text, class_names=setting.dataset.classes, resolution=setting.recipe.resolution, notes=notes
+    )
     if group.first:
         save_supernet(out / SUPERNET, trained, about)
     return scored(trained, largest), scored(trained, smallest)
+
+
+def _job(
+    setting: Setting, group: Processes, examples: Split, out: Path, request: str, validate: Callable[[Any], float]
+) -> Job:
+    from evit_nas.accuracy.training.engine import Job
+
+    recipe = setting.recipe
+
+    def told(history: list[EpochRow]) -> None:
+        if group.first:
+            tell_epoch(history, recipe.epochs, out, setting.progress, "largest member's val mIoU")
+
+    return Job(
+        recipe=recipe,
+        batches=recipe_batches(recipe, examples, setting.seed, group),
+        loss=recipe_loss(recipe, examples, len(setting.dataset.classes), setting.device),
+        request=request,
+        state_path=out / STATE,
+        validate=validate,
+        device=setting.device,
+        workers=loaders(setting.threads),
+        processes=group,
+        hold=group.together(step_lock(setting.progress.note)),
+        on_step=setting.progress.advance,
+        on_epoch=told,
+    )
 
 
 def _request(setting: Setting, text: str, init: Path | None) -> str:
@@ -221,6 +235,7 @@ def _request(setting: Setting, text: str, init: Path | None) -> str:
         "images": len(setting.dataset.split("train")),
         "recipe": setting.recipe.facts(),
         "seed": setting.seed,
+        "largest_every": setting.largest_every,
         "init": str(init) if init else None,
     }
     return json.dumps(parts, sort_keys=True)
