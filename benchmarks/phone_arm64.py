@@ -1,6 +1,6 @@
 """Does the profiler get on with the real benchmark_model for Android?
 
-    python benchmarks/phone_arm64.py [--networks 12] [--limit-s 900] [--tables DIR]
+    python benchmarks/phone_arm64.py [--networks 12] [--limit-s 1800] [--tables DIR]
 
 The official arm64 build that `profile` fetches by default is pushed by the real adb client to a fake phone that really
 runs it (`fake-phone --exec arm64`: qemu-user). One network's operator profile is read in each of the three formats, and
@@ -72,7 +72,7 @@ head: {width: [16], depth: [1], stride: [8], inputs: [[4, 3, 2]], block: [mbconv
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=12, help="of each of two spaces", metavar="N")
-    parser.add_argument("--limit-s", type=float, default=900, help="for the table", metavar="S")
+    parser.add_argument("--limit-s", type=float, default=1800, help="for the table", metavar="S")
     parser.add_argument("--tables", type=Path, help="folder to keep the table in", metavar="DIR")
     options = parser.parse_args()
     os.environ.setdefault("XDG_CACHE_HOME", str(Path(platformdirs.user_cache_dir())))  # of a home that is about to go
