@@ -8,9 +8,9 @@ share of 90 % intervals that hold, for all networks, by group, by bin of MACs an
 pairs of nearly equal MACs; how well the first timing of a network predicts its second; and how much of the time of
 members drawn uniformly from the whole space lies outside of what was measured.
 
-A measured time is the median of four timings, brought to the speed that the machine had when the table was begun: by
-the reference model's time over all of the timings, and by half of its move at each one (what networks were seen to feel
-of it). `as_timed` has the figures without that: what the machine's drift adds.
+A measured time is the median of four timings, brought to the speed that the machine had when the table was measured: by
+the median ratio of networks of the table timed again beside the others, and by half of the move of the reference model
+at each timing. `as_timed` has the figures without that: what the machine's drift adds (`speed`: times its former time).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from host_networks import TIMINGS, Timed, load_timed, networks_to_time, time_networks
+from host_networks import TIMINGS, load_timed, networks_to_time, time_networks
 from numpy.typing import NDArray
 
 from evit_nas.graph.cost import arch_macs
@@ -40,20 +40,12 @@ from evit_nas.space.space import load_space
 
 BINS = 10
 UNIFORM_MEMBERS, UNIFORM_SEED = 300, 11
-FELT = 0.5  # share of a single move of the reference model that a network feels
 
 Chosen = NDArray[np.bool_]
 
 
 def predicted(predictor: LatencyPredictor, members: Sequence[Candidate]) -> list[LatencyPrediction]:
     return [predictor.predict(fuse(emit(member.arch, member.resolution))) for member in members]
-
-
-def at_table_speed(timed: Timed, table_canary_us: float | None) -> Floats:
-    """Milliseconds of each timing, (passes, N)."""
-    usual = float(np.median(timed.canary_us))
-    move = (timed.canary_us / usual) ** FELT
-    return timed.latency_ms / move * ((table_canary_us or usual) / usual)
 
 
 def errors(latency: Floats, measured: Floats, low: Floats, high: Floats) -> dict[str, float]:
@@ -75,9 +67,9 @@ def figures(tables: Path | None, timings: Path, share: float) -> dict[str, objec
     predictor, timed = fit_predictor(table, known), load_timed(timings, path, share)
     found = predicted(predictor, timed.members)
     latency, low, high = (np.array([getattr(p, f"{part}_ms") for p in found]) for part in ("latency", "low", "high"))
-    timings_ms = at_table_speed(timed, table.provenance.canary_us)
-    first, second = timings_ms[:2]
-    measured, as_timed, macs = np.median(timings_ms, axis=0), np.median(timed.latency_ms, axis=0), timed.macs
+    first, second = timed.at_table_speed_ms[:2]
+    measured, as_timed = np.median(timed.at_table_speed_ms, axis=0), np.median(timed.latency_ms, axis=0)
+    macs = timed.macs
 
     def of(chosen: Chosen) -> dict[str, float]:
         return errors(latency[chosen], measured[chosen], low[chosen], high[chosen])
@@ -92,6 +84,7 @@ def figures(tables: Path | None, timings: Path, share: float) -> dict[str, objec
         "pairs_in_order": pair_accuracy(latency, measured, macs),
         "pairs_in_order_by_first_timing": pair_accuracy(first, second, macs),
         "repetition": {"mape": mape(second, first), "within_5": within(second, first, 0.05)},
+        "speed": timed.speed,
         "as_timed": errors(latency, as_timed, low, high),
         "groups": {str(group): of(groups == group) for group in dict.fromkeys(groups.tolist())},
         "bins": {name: of(chosen) for name, chosen in _bins(macs, groups == "default").items()},

@@ -6,11 +6,12 @@ Times what is not in FILE yet, for S seconds at most, and says how much is left.
 
 - default: 200 members of the default space, log-uniform in MACs, ten bins from the smallest to 20 G;
 - official: B0 to B3 at 512x1024, and neighbours: 10 of each that differ from it by one step in one dimension;
-- large: 20 members log-uniform from 20 to 160 G (two thirds of all members are in between; a larger one takes minutes).
+- large: 20 members log-uniform from 20 to 160 G (two thirds of all members are in between; a larger one takes minutes);
+- anchor: 30 of the plan of a profile, which say how fast the machine is now against when the table was measured.
 
-None of them is in the plan of a profile. Each is timed four times, each time after all others, in a session of its own:
-0.25 s and four runs at least, three from 5 G on, two above 20 G. All of it takes less than half an hour; `--share 0.2`
-times the first fifth of every group.
+None of the others is in the plan of a profile. Each is timed four times, each time after all others, in a session of
+its own: 0.25 s and four runs at least, three from 5 G on, two above 20 G. All of it takes less than half an hour;
+`--share 0.2` times the first fifth of every group.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from evit_nas.graph.emit import emit
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.profiler.devices.host import HostDevice
 from evit_nas.latency.profiler.lock import machine_lock
-from evit_nas.latency.profiler.plan import stratified_members
+from evit_nas.latency.profiler.plan import FULL, plan_members, stratified_members
 from evit_nas.latency.profiler.protocol import Canary, time_network
 from evit_nas.latency.table.networks import load_networks
 from evit_nas.space.dimension import Candidate
@@ -42,19 +43,31 @@ BINS = 10
 PER_GROUP = 10  # neighbours of each official network
 OFFICIAL_SIZE = (512, 1024)
 MAX_MACS, LARGE_MACS = 20e9, 160e9
+ANCHOR, ANCHORS, ANCHOR_MACS = "anchor", 30, 5e9
 PASSES = 4
+FELT = 0.5  # share of a single move of the reference model that a network feels: 0.2 to 1.1 in three sessions
 TIMINGS = Path("reports/host_accuracy.jsonl")
 Key = tuple[str, int]  # group, number in it
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Networks with their timings in milliseconds and the reference model's microseconds beside, (PASSES, N)."""
+    """Networks with their timings in milliseconds (PASSES, N), and how fast the machine was then.
+
+    `moved`: the reference model's time over its median, for each timing. `speed`: the median time of the anchors, which
+    the table has a time of, over that time.
+    """
 
     keys: tuple[Key, ...]
     members: tuple[Candidate, ...]
     latency_ms: Floats
-    canary_us: Floats
+    moved: Floats
+    speed: float
+
+    @property
+    def at_table_speed_ms(self) -> Floats:
+        """The timings as they would have been when the table was measured, (PASSES, N)."""
+        return self.latency_ms / self.moved**FELT / self.speed
 
     @property
     def macs(self) -> Floats:
@@ -72,12 +85,18 @@ def networks_to_time(share: float = 1.0) -> dict[Key, Candidate]:
         "official": official,
         "neighbours": _neighbours(space, official),
         "large": stratified_members(space, seed=SEED, count=20, macs=(MAX_MACS, LARGE_MACS)),
+        ANCHOR: _anchors(space),
     }
     return {
         (group, i): member
         for group, members in groups.items()
         for i, member in enumerate(members[: round(share * len(members))])
     }
+
+
+def _anchors(space: SearchSpace) -> list[Candidate]:
+    planned = plan_members(space, FULL, seed=0)
+    return [member for member in planned if arch_macs(member.arch, member.resolution) < ANCHOR_MACS][:ANCHORS]
 
 
 def _neighbours(space: SearchSpace, official: Sequence[Candidate]) -> list[Candidate]:
@@ -105,12 +124,20 @@ def load_timed(path: Path, table: Path, share: float = 1.0) -> Timed:
     left = sum((turn, key) not in timings for turn in range(PASSES) for key in wanted)
     if left:
         raise SystemExit(f"{path}: {left} timings left; python benchmarks/host_networks.py --out {path} goes on")
-    known = {(row.arch, row.resolution) for row in load_networks(table)}
-    chosen = {key: member for key, member in wanted.items() if (member.arch, member.resolution) not in known}
     latency, canary = (
-        np.array([[timings[turn, key][part] for key in chosen] for turn in range(PASSES)]) for part in (0, 1)
+        np.array([[timings[turn, key][part] for key in wanted] for turn in range(PASSES)]) for part in (0, 1)
     )
-    return Timed(tuple(chosen), tuple(chosen.values()), latency, canary)
+    moved = canary / np.median(canary)
+    table_ms = {(row.arch, row.resolution): row.latency_ms for row in load_networks(table)}
+    known = np.array([table_ms.get((member.arch, member.resolution), np.nan) for member in wanted.values()])
+    anchors = np.array([group == ANCHOR for group, _ in wanted]) & np.isfinite(known)
+    if not anchors.any():
+        raise SystemExit(f"{table}: none of the networks of the plan is in it; profile first")
+    speed = float(np.median(np.median(latency / moved**FELT, axis=0)[anchors] / known[anchors]))
+    unseen = np.flatnonzero(np.isnan(known) & np.array([group != ANCHOR for group, _ in wanted])).tolist()
+    keys = list(wanted)
+    chosen = tuple(keys[i] for i in unseen)
+    return Timed(chosen, tuple(wanted[key] for key in chosen), latency[:, unseen], moved[:, unseen], speed)
 
 
 def time_networks(networks: Mapping[Key, Candidate], path: Path, seconds: float) -> int:

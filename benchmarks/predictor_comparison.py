@@ -24,7 +24,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from host_accuracy import at_table_speed
 from host_networks import TIMINGS, load_timed
 from network_predictors import boosting, forest, macs_alone, table_alone
 
@@ -123,7 +122,7 @@ def main() -> None:
     options = parser.parse_args()
     path = find_table(host_fingerprint(), options.tables)
     timed = load_timed(options.timings, path, options.share)
-    measured = np.median(at_table_speed(timed, load_table(path).provenance.canary_us), axis=0)
+    measured = np.median(timed.at_table_speed_ms, axis=0)
     graphs = [fuse(emit(member.arch, member.resolution)) for member in timed.members]
     found = predictions(path, graphs, timed.macs)
     rows = [row(name, latency, measured, timed.macs) for name, latency in found.items()]

@@ -18,8 +18,8 @@ from evit_nas.latency.predictor.regression import EXTRAPOLATED_SD, KernelRegress
 from evit_nas.latency.predictor.transfer_spread import TransferSpread, row_sd
 from evit_nas.latency.table.store import Table
 
-MEASURED, INTERPOLATED, EXTRAPOLATED, SD, KERNELS, ACTIVATION_MB = range(6)
-TERMS = 6
+MEASURED, INTERPOLATED, EXTRAPOLATED, SD, KERNELS, ACTIVATION_MB, SMOOTHING = range(7)
+TERMS = 7
 MAJOR_SHARE = 0.01  # a source below this share of the time does not name the provenance
 
 
@@ -36,7 +36,8 @@ class KernelCost:
 
 
 class AdditivePredictor:
-    """Terms: microseconds measured, interpolated and extrapolated; their summed uncertainty; kernels; activation MB."""
+    """Terms: microseconds measured, interpolated and extrapolated; their summed uncertainty; kernels; activation MB; by
+    how many microseconds the regression differs from the measured rows."""
 
     def __init__(
         self,
@@ -120,7 +121,9 @@ class AdditivePredictor:
         if row.provenance == "measured (public)":
             return kernel_terms(row.signature, measured_us=row.median_us, sd=row_sd(row))
         if row.provenance != "transferred":
-            return kernel_terms(row.signature, measured_us=row.median_us)
+            regressed_us, _, own_family = self._regression.predict(row.signature)
+            beside = regressed_us if own_family else None
+            return kernel_terms(row.signature, measured_us=row.median_us, regressed_us=beside)
         if self._transfer.has_own(row.signature):
             return kernel_terms(row.signature, interpolated_us=row.median_us, sd=row_sd(row))
         return kernel_terms(row.signature, extrapolated_us=row.median_us, sd=row_sd(row))
@@ -140,18 +143,22 @@ def kernel_terms(
     measured_us: float = 0.0,
     interpolated_us: float = 0.0,
     extrapolated_us: float = 0.0,
+    regressed_us: float | None = None,
     sd: float = 0.0,
 ) -> Floats:
-    """Terms of one kernel, shape (TERMS,). `sd`: relative standard deviation of a time that was not timed itself."""
+    """Terms of one kernel, shape (TERMS,). `sd`: relative standard deviation of a time that was not timed itself;
+    `regressed_us`: what the regression says of a kernel that was."""
     all_us = measured_us + interpolated_us + extrapolated_us
+    smoothing_us = 0.0 if regressed_us is None else regressed_us - measured_us
     megabytes = signature.activation_bytes / 1e6
-    return np.array([measured_us, interpolated_us, extrapolated_us, sd * all_us, 1.0, megabytes])
+    return np.array([measured_us, interpolated_us, extrapolated_us, sd * all_us, 1.0, megabytes, smoothing_us])
 
 
 def network_features(sums: Floats) -> Floats:
-    """Features of the correction (N, 4) from summed terms (N, TERMS): 1, kernels' sum, kernels, activation MB."""
+    """The correction's FEATURES (N, 5) from summed terms (N, TERMS)."""
     kernels_us = sums[:, : EXTRAPOLATED + 1].sum(axis=1)
-    return np.stack([np.ones(len(sums)), kernels_us, sums[:, KERNELS], sums[:, ACTIVATION_MB]], axis=1)
+    columns = [np.ones(len(sums)), kernels_us, sums[:, KERNELS], sums[:, ACTIVATION_MB], sums[:, SMOOTHING]]
+    return np.stack(columns, axis=1)
 
 
 def _weakness(name: str) -> int:

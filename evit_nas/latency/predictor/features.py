@@ -232,8 +232,9 @@ def kernel_input(signature: KernelSignature) -> KernelInput:
     width = next((values[name] for name in ("cout", "columns", "cin") if name in values), None)
     written = float(sum(t.size_bytes for t in signature.outputs))
     taps = values.get("taps", 1.0)
+    stride = " stride 2" if values.get("stride", 1.0) > 1 else ""
     return KernelInput(
-        family=f"{kernel.family} {taps:g} taps" if taps > 1 else kernel.family,
+        family=f"{kernel.family} {taps:g} taps{stride}" if taps > 1 else kernel.family,
         sizes=tuple(value for name, value in kernel.values if name not in ("taps", "stride", "last")),
         work=work,
         tiled_work=() if width is None else tuple(work / width * tile * math.ceil(width / tile) for tile in TILES),

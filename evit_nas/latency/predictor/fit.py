@@ -22,7 +22,7 @@ from evit_nas.latency.measurement import Conditions, Measurement, NetworkMeasure
 from evit_nas.latency.predictor.additive import SD, TERMS, AdditivePredictor, kernel_terms, network_features
 from evit_nas.latency.predictor.base import Floats, LatencyPredictor
 from evit_nas.latency.predictor.calibrated import CalibratedPredictor
-from evit_nas.latency.predictor.correction import fit_correction, leave_one_out_us
+from evit_nas.latency.predictor.correction import FEATURES, fit_correction, leave_one_out_us
 from evit_nas.latency.predictor.features import kernel_input
 from evit_nas.latency.predictor.interval import MIN_NETWORKS, Spread, fit_spread
 from evit_nas.latency.predictor.regression import (
@@ -58,7 +58,7 @@ def fit_additive(table: Table, networks: Sequence[NetworkMeasurement]) -> Additi
     graph_us = min((row.median_us for row in table.rows if row.signature.kind == GRAPH_KIND), default=GRAPH_US)
     members = [network_kernels(network, table.conditions) for network in networks]
     regression, known = _left_out(rows, members)
-    none = fit_correction(np.zeros((0, 4)), np.zeros(0), graph_us=graph_us)
+    none = fit_correction(np.zeros((0, len(FEATURES))), np.zeros(0), graph_us=graph_us)
     plain = AdditivePredictor(table, regression, none, Spread())
     if not networks:
         return plain
@@ -146,5 +146,5 @@ def _left_out_terms(plain: AdditivePredictor, known: dict[str, _Row], fold: int,
     if row is None:
         return plain.cost(kernel.signature).terms
     if row.fold != fold:
-        return kernel_terms(kernel.signature, measured_us=row.measured_us)
+        return kernel_terms(kernel.signature, measured_us=row.measured_us, regressed_us=row.left_out_us)
     return kernel_terms(kernel.signature, interpolated_us=row.left_out_us, sd=row.left_out_sd)

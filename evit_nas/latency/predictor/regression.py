@@ -1,17 +1,17 @@
 """The time of a kernel that has no row: a sum of monotone terms with non-negative coefficients, one fit per family.
 
 Terms are products of the kernel's axes to powers of 0, 1/2 and 1, its work with channels rounded up to XNNPACK's
-tiles, and its work and bytes on log ramps of what must stay in a cache: the weights (L1), the input rows of one output
-row (L1, L2) and all tensors (L2, L3). Every term grows in every axis and no coefficient is negative, so a prediction
-never falls when channels or pixels grow, and extrapolation stays physical. Weighted by each row's own interval, on
-relative error, with Huber weights against disturbed rows.
+tiles, its work and bytes on log ramps of what must stay in a cache: the weights (L1), the input rows of one output row
+(L1, L2) and all tensors (L2, L3), and its pixels on a grid of ramps of the channels. Every term grows in every axis and
+no coefficient is negative, so a prediction never falls when channels or pixels grow, and extrapolation stays
+physical. Weighted by each row's own interval, with Huber weights against disturbed rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,21 @@ from evit_nas.latency.predictor.features import KernelInput, kernel_input
 WEIGHT_LADDER = (4, 8, 16, 32, 64, 256, 1024, 4096)
 ROW_LADDER = (8, 32, 128, 512, 1024, 4096)
 TENSOR_LADDER = (128, 512, 1024, 4096, 16384, 65536)
+# channels; a matrix product with few columns is slow at some depths and fast again beyond, which no power says
+KNOTS = (
+    (0, 8, 16, 32, 64, 96, 128, 160, 192, 256, 384, 768, 1536, 3072),
+    (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 384, 768, 1536),
+)
 COMPUTE = ("CONV_2D", "DEPTHWISE_CONV_2D", "BATCH_MATMUL", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 MIN_FAMILY_ROWS = 4
 MIN_RUNG_ROWS = 3  # a rung of a ladder that fewer rows have climbed is left out: noise would set its slope
 RUNG = 0.2
 RIDGE = 0.03
+DRIFT_SD = 0.5
 ROW_SD = 0.03  # relative, what even an exact row is off from any smooth law
+FURTHEST = 5.0  # a fit below this part of a time counts as that part
 HUBER = 4.0  # in robust standard deviations
-ROUNDS = 3
+ROUNDS = 4
 FOLDS = 5
 MIN_SD = 0.02
 EXTRAPOLATED_SD = 0.4  # relative, where the family has too few rows to tell
@@ -75,9 +82,11 @@ class KernelRegression:
 
 
 def row_weights(rows: Sequence[Measurement]) -> Floats:
-    """Weight of each row's relative error: 1 where its interval is narrow, less where it is wide, shape (N,)."""
+    """Weight of each row's relative error, shape (N,): 1 where its interval is narrow and the machine ran at its usual
+    speed. How much of the reference model's drift a kernel feels is uncertain by DRIFT_SD of it."""
     half = np.array([(row.high_us - row.low_us) / (2 * 1.96 * row.median_us) for row in rows])
-    return np.asarray(ROW_SD / np.sqrt(ROW_SD**2 + np.minimum(half, 1.0) ** 2), dtype=np.float64)
+    drift = DRIFT_SD * np.log([row.canary for row in rows])
+    return np.asarray(ROW_SD / np.sqrt(ROW_SD**2 + np.minimum(half, 1.0) ** 2 + drift**2), dtype=np.float64)
 
 
 def fit_regression(inputs: Sequence[KernelInput], us: Floats, weights: Floats) -> KernelRegression:
@@ -141,30 +150,33 @@ def _by_family(inputs: Sequence[KernelInput]) -> dict[str, NDArray[np.intp]]:
 
 
 def _solve(design: Floats, us: Floats, weights: Floats) -> Floats:
-    """Non-negative coefficients, weighted least squares of predicted / measured - 1 with a small ridge, Huber."""
+    """Non-negative coefficients, weighted least squares with a small ridge, Huber.
+
+    Errors are relative: first to what was measured, then to the geometric mean of that and the last fit, which is the
+    error of the logarithm to first order. Relative to the measured time alone, times that scatter are fitted low.
+    """
     from scipy.optimize import nnls
 
-    relative = design / us[:, None]
-    scale = relative.max(axis=0)
+    scale = (design / us[:, None]).max(axis=0)
     scale[scale == 0] = 1.0
-    relative = relative / scale
+    scaled = design / scale
     shrink = np.eye(len(scale)) * RIDGE * np.sqrt(weights.mean() * len(us) / 10)
-    current = weights
-    solution = np.zeros(len(scale))
+    current, unit, solution = weights, us, np.zeros(len(scale))
     for _ in range(ROUNDS):
-        left = np.vstack([relative * current[:, None], shrink])
-        right = np.concatenate([current, np.zeros(len(scale))])
+        left = np.vstack([scaled * (current / unit)[:, None], shrink])
+        right = np.concatenate([current * us / unit, np.zeros(len(scale))])
         solution = nnls(left, right, maxiter=100 * len(scale))[0]
-        residual = np.abs(relative @ solution - 1)
+        predicted = np.maximum(scaled @ solution, us / FURTHEST)
+        residual = np.abs(np.log(predicted / us))
         limit = HUBER * (1.4826 * np.median(residual) + 1e-3)
-        current = weights * np.sqrt(np.minimum(1.0, limit / np.maximum(residual, 1e-9)))
+        current, unit = weights * np.sqrt(np.minimum(1.0, limit / np.maximum(residual, 1e-9))), np.sqrt(predicted * us)
     return np.asarray(solution / scale, dtype=np.float64)
 
 
 def _design(inputs: Sequence[KernelInput], rungs: NDArray[np.bool_]) -> Floats:
     """Terms of N kernels of one family, shape (N, T)."""
-    columns = _base_terms(inputs) + [term for term, used in zip(_rung_terms(inputs), rungs, strict=True) if used]
-    return np.stack(columns, axis=1)
+    amounts, ramps = _climbed(inputs)
+    return np.concatenate([np.stack(_base_terms(inputs), axis=1), (amounts * ramps)[:, rungs]], axis=1)
 
 
 def _base_terms(inputs: Sequence[KernelInput]) -> list[Floats]:
@@ -181,32 +193,41 @@ def _base_terms(inputs: Sequence[KernelInput]) -> list[Floats]:
     return [*monomials, *tiled, read, written, _column(inputs, "weight_bytes")]
 
 
-def _rung_terms(inputs: Sequence[KernelInput]) -> list[Floats]:
-    """Work and bytes beyond each size that a cache may have."""
-    return [amount * ramp for amount, ramp in _climbed(inputs)]
-
-
 def _rungs(inputs: Sequence[KernelInput]) -> NDArray[np.bool_]:
-    return np.array([(ramp > RUNG).sum() >= MIN_RUNG_ROWS for _, ramp in _climbed(inputs)])
+    return np.asarray((_climbed(inputs)[1] > RUNG).sum(axis=0) >= MIN_RUNG_ROWS)
 
 
-def _climbed(inputs: Sequence[KernelInput]) -> list[tuple[Floats, Floats]]:
-    """Amount and ramp of every rung, each of shape (N,)."""
-    work, read, written = (_column(inputs, name) for name in ("work", "read_bytes", "written_bytes"))
+def _climbed(inputs: Sequence[KernelInput]) -> tuple[Floats, Floats]:
+    """Amount and ramp of every rung, each of shape (N, R): work and bytes beyond each size that a cache may have, and
+    pixels on a grid of the channels."""
+    work, read, written = (_column(inputs, name)[:, None] for name in ("work", "read_bytes", "written_bytes"))
     tensors = _ladder(read + written, TENSOR_LADDER)
     if not inputs[0].family.startswith(COMPUTE):
-        return [(read + written, ramp) for ramp in tensors]
-    weights = _ladder(_column(inputs, "weight_bytes"), WEIGHT_LADDER)
-    rows = _ladder(_column(inputs, "row_bytes"), ROW_LADDER)
-    return [(work, ramp) for ramp in (*weights, *rows, *tensors)] + [
-        (amount, ramp) for amount in (read, written) for ramp in tensors
+        return np.broadcast_to(read + written, tensors.shape), tensors
+    weights = _ladder(_column(inputs, "weight_bytes")[:, None], WEIGHT_LADDER)
+    rows = _ladder(_column(inputs, "row_bytes")[:, None], ROW_LADDER)
+    sizes = np.array([kernel.sizes for kernel in inputs])
+    grid = _grid(sizes)
+    parts = [(work, weights), (work, rows), (work, tensors), (read, tensors), (written, tensors), (sizes[:, :1], grid)]
+    amounts = [np.broadcast_to(amount, ramps.shape) for amount, ramps in parts]
+    return np.concatenate(amounts, axis=1), np.concatenate([ramps for _, ramps in parts], axis=1)
+
+
+def _ladder(size_bytes: Floats, edges_kib: Sequence[int]) -> Floats:
+    """Log ramps from 0 to 1 between neighbouring edges, one for each pair; `size_bytes` (N, 1)."""
+    edges = np.log(np.array(edges_kib) * 1024.0)
+    return np.asarray(np.clip((np.log(np.maximum(size_bytes, 1.0)) - edges[:-1]) / np.diff(edges), 0.0, 1.0))
+
+
+def _grid(sizes: Floats) -> Floats:
+    """Products of ramps between neighbouring knots of the channels in and out, or ramps of the one channel axis."""
+    ramps = [
+        np.clip((sizes[:, axis, None] - np.array(knots[:-1])) / np.diff(knots), 0.0, 1.0)
+        for axis, knots in zip(range(1, sizes.shape[1]), KNOTS, strict=False)
     ]
-
-
-def _ladder(size_bytes: Floats, edges_kib: Sequence[int]) -> list[Floats]:
-    """Log ramps from 0 to 1 between neighbouring edges, one for each pair."""
-    kib = np.maximum(size_bytes, 1.0) / 1024
-    return [np.clip(np.log(kib / low) / np.log(high / low), 0.0, 1.0) for low, high in pairwise(edges_kib)]
+    if len(ramps) == 1:
+        return np.asarray(ramps[0])
+    return (ramps[0][:, :, None] * ramps[1][:, None, :]).reshape(len(sizes), -1)
 
 
 def _pooled_design(inputs: Sequence[KernelInput]) -> Floats:
