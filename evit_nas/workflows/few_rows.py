@@ -91,7 +91,11 @@ class FewRows:
         if not renew:
             return None
         moment = now()
-        done = [transferred_table(table, known, self._planned, moment=moment) for known in self.known(facts)]
+        networks = load_networks(path)
+        done = [
+            transferred_table(table, known, self._planned, networks=networks, moment=moment)
+            for known in self.known(facts)
+        ]
         best = min(done, key=lambda outcome: outcome.left_out_percent)
         write_table(best.table, path)
         return best
@@ -99,13 +103,14 @@ class FewRows:
     def known(self, facts: DeviceFacts) -> tuple[KnownDevice, ...]:
         """The known devices, the nearest first. Raises InputError where there is none that serves."""
         if not self._known:
-            tables = [self._named()] if self.wanted is not None else self._nearest(facts)
+            tables = [self.named()] if self.wanted is not None else self._nearest(facts)
             for table in tables:
                 check_serves(table, facts)
             self._known = tuple(_opened(table) for table in tables)
         return self._known
 
-    def _named(self) -> Table:
+    def named(self) -> Table:
+        """The table that was asked for. Raises TableError where there is none."""
         assert self.wanted is not None
         if self.wanted.endswith(".csv"):
             return load_table(Path(self.wanted))

@@ -111,6 +111,8 @@ def _on_phone(
     loaded, started = load_space(space), time.monotonic()
     tables_dir = writable_tables_dir(tables)
     few = FewRows(space=loaded, seed=seed, tables=tables, threads=threads, wanted=source)
+    if source is not None:
+        few.named()  # before the phone is touched
     drawn = _Drawn(shown)
     done = profile_phone(
         find_phone(device),

@@ -92,7 +92,7 @@ def test_few_rows_make_a_full_table(few: ProfileResult) -> None:
 
 
 def test_a_network_is_predicted_from_it_with_its_origin(few: ProfileResult, tables: Path) -> None:
-    known, new = (predict("b0", device=name, tables=tables, resolution="256x512") for name in ("sm8350", "sm8450"))
+    known, new = (predict("b0", device=name, tables=tables, resolution=(256, 512)) for name in ("sm8350", "sm8450"))
     assert new.provenance == "simulated"
     assert new.shares["transferred"] > 0.5
     assert 1.3 * known.latency_ms < new.latency_ms < 2.2 * known.latency_ms
@@ -131,4 +131,4 @@ def test_from_needs_a_phone_and_rows(tmp_path: Path) -> None:
 def test_an_unknown_source_is_named_before_anything_is_measured(tables: Path, tmp_path: Path) -> None:
     with plugged_in("sm8450", SLOWER) as phone, pytest.raises(InputError, match="sd999"):
         profile(phone.address, space=SPACE, rows=10, source="sd999", tables=tmp_path)
-    assert not [path for path in tmp_path.rglob("*.csv") if "rounds" not in path.parts and path.stat().st_size > 200]
+    assert not list(tmp_path.rglob("*.csv"))

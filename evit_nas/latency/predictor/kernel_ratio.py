@@ -31,7 +31,7 @@ PRICES = np.array([0.4, 0.3, 0.3])
 GROUP_PRICES = np.array([0.5, 0.4, 0.4])
 MOVED_BY_SIZE, OCTAVES = 0.3, 2.0
 TILES, ROUNDED_UP = (8, 16), 0.5
-NOISE = 0.02  # relative, of a row
+NOISE, NETWORK_NOISE = 0.02, 0.03  # relative, of a row, and of a whole network against the sum of its kernels
 AMPLITUDES = (0.3, 0.5, 0.8, 1.3, 2.0, 3.2)  # how far apart two devices are; the likeliest is taken
 LEAST_SHARE = 0.1  # of the usual price, where the known device shows none: the new one may have one
 LEAST_RATIO = 0.05
@@ -80,6 +80,14 @@ class KernelPrior:
         return np.asarray(CONSTANT**2 + PECULIAR**2 * self.peculiar**2 + amplitude**2 * total)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkTime:
+    """A whole network of the new device: its kernels by index, repeated as they stand in it, and their microseconds."""
+
+    kernels: Index
+    us: float
+
+
 @dataclass(frozen=True)
 class Transferred:
     """The new device: microseconds of K kernels, their relative standard deviation, and the amplitude that was taken.
@@ -118,43 +126,65 @@ def kernel_prior(signatures: Sequence[KernelSignature], us: Floats) -> KernelPri
     )
 
 
-def transfer_kernels(prior: KernelPrior, measured: Index, us: Floats) -> Transferred:
+def transfer_kernels(
+    prior: KernelPrior, measured: Index, us: Floats, networks: Sequence[NetworkTime] = ()
+) -> Transferred:
     """Every kernel of the new device from `us` of the kernels `measured` on it, shape (N,). Raises InputError for none.
+
+    `networks`: whole networks timed on it; each says something of all its kernels at once.
 
     The relative noise of rows makes the noise of a ratio depend on the ratio, so the fit is repeated.
     """
     if len(measured) == 0 or len(measured) != len(us) or not (np.isfinite(us).all() and (us > 0).all()):
         raise InputError(f"transfer: {len(measured)} kernels and {len(us)} times; one positive time a kernel")
-    ratio = us / prior.us[measured]
-    centre = float(np.exp(np.mean(np.log(ratio))))
-    return max(
-        (_fitted(prior, measured, ratio / centre, centre, amplitude) for amplitude in AMPLITUDES),
-        key=lambda found: found[0],
-    )[1]
+    centre = float(np.exp(np.mean(np.log(us / prior.us[measured]))))
+    seen = _observed(prior, measured, us, networks, centre)
+    return max((_fitted(prior, seen, centre, amplitude) for amplitude in AMPLITUDES), key=lambda found: found[0])[1]
 
 
-def _fitted(
-    prior: KernelPrior, measured: Index, ratio: Floats, centre: float, amplitude: float
-) -> tuple[float, Transferred]:
-    """Log marginal likelihood and the fit; `ratio` is over `centre`."""
-    own = prior.covariance(measured, measured, amplitude)
-    level = ratio
+@dataclass(frozen=True)
+class _Observed:
+    """M ratios over the centre, rows first: each a mean of the ratios of `kernels`, weighted (M, kernels)."""
+
+    kernels: Index
+    weights: Floats
+    ratio: Floats
+    noise: Floats
+    rows: int
+
+
+def _observed(
+    prior: KernelPrior, measured: Index, us: Floats, networks: Sequence[NetworkTime], centre: float
+) -> _Observed:
+    kernels = np.unique(np.concatenate([measured, *(network.kernels for network in networks)]))
+    members = [*(np.array([kernel]) for kernel in measured), *(network.kernels for network in networks)]
+    known = np.zeros((len(members), len(kernels)))
+    for row, own in zip(known, members, strict=True):
+        np.add.at(row, np.searchsorted(kernels, own), prior.us[own])
+    times, sums = np.r_[us, [network.us for network in networks]], known.sum(axis=1)
+    noise = np.where(np.arange(len(members)) < len(measured), NOISE, NETWORK_NOISE)
+    return _Observed(kernels, known / sums[:, None], times / sums / centre, noise, len(measured))
+
+
+def _fitted(prior: KernelPrior, seen: _Observed, centre: float, amplitude: float) -> tuple[float, Transferred]:
+    """Log marginal likelihood and the fit."""
+    ratio, level = seen.ratio, seen.ratio
+    own = seen.weights @ prior.covariance(seen.kernels, seen.kernels, amplitude) @ seen.weights.T
     for _ in range(ROUNDS):
-        inverse = np.linalg.inv(own + np.diag((NOISE * level) ** 2))
+        inverse = np.linalg.inv(own + np.diag((seen.noise * level) ** 2))
         weights = inverse @ (ratio - 1)
         level = np.maximum(1 + own @ weights, LEAST_RATIO)
     likelihood = -0.5 * float((ratio - 1) @ weights) + 0.5 * float(np.linalg.slogdet(inverse)[1])
-    every = np.arange(len(prior.us))
-    cross = prior.covariance(every, measured, amplitude)
+    cross = prior.covariance(np.arange(len(prior.us)), seen.kernels, amplitude) @ seen.weights.T
     mean = np.maximum(1 + cross @ weights, LEAST_RATIO)
     variance = prior.variance(amplitude) - np.einsum("ij,jk,ik->i", cross, inverse, cross, optimize=True)
-    left_out = ratio - weights / np.diag(inverse)
-    scores = np.abs(weights) / np.sqrt(np.diag(inverse))
+    left_out = (ratio - weights / np.diag(inverse))[: seen.rows]
+    scores = (np.abs(weights) / np.sqrt(np.diag(inverse)))[: seen.rows]
     return likelihood, Transferred(
         us=prior.us * centre * mean,
         relative_sd=np.sqrt(np.maximum(variance, 0.0)) / mean * conformal_width(scores) / Z90,
         amplitude=amplitude,
-        left_out=np.log(ratio / np.maximum(left_out, LEAST_RATIO)),
+        left_out=np.log(ratio[: seen.rows] / np.maximum(left_out, LEAST_RATIO)),
     )
 
 

@@ -9,9 +9,17 @@ import numpy as np
 
 from evit_nas.errors import TableError
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelSignature
-from evit_nas.latency.measurement import Measurement
+from evit_nas.latency.measurement import Measurement, NetworkMeasurement
 from evit_nas.latency.predictor.base import Floats, LatencyPredictor
-from evit_nas.latency.predictor.kernel_ratio import Index, KernelPrior, Transferred, kernel_prior, transfer_kernels
+from evit_nas.latency.predictor.fit import network_kernels
+from evit_nas.latency.predictor.kernel_ratio import (
+    Index,
+    KernelPrior,
+    NetworkTime,
+    Transferred,
+    kernel_prior,
+    transfer_kernels,
+)
 from evit_nas.latency.predictor.transfer_spread import Z95
 from evit_nas.latency.table.store import Table
 
@@ -58,9 +66,16 @@ def prior_of(
 
 
 def transferred_table(
-    table: Table, known: KnownDevice, signatures: Sequence[KernelSignature], *, moment: str
+    table: Table,
+    known: KnownDevice,
+    signatures: Sequence[KernelSignature],
+    *,
+    networks: Sequence[NetworkMeasurement] = (),
+    moment: str,
 ) -> Outcome:
     """`table` with a row for each of `signatures`: measured ones as they are, the others transferred.
+
+    `networks`: whole ones timed on the device.
 
     The interval of a transferred row is 95 % of the process, as the left-out rows scale it. `moment`: ISO 8601, UTC.
     Raises TableError where no kernel was measured on the device.
@@ -68,9 +83,15 @@ def transferred_table(
     own = own_rows(table)
     if not own:
         raise TableError(f"{table.path}: no kernel is measured yet; nothing can be carried over")
-    prior, places = prior_of(known, [*(row.signature for row in own), *signatures])
-    measured = np.arange(len(own))
-    found = transfer_kernels(prior, measured, np.array([row.median_us for row in own]))
+    members = [[kernel.signature for kernel in network_kernels(network, table.conditions)] for network in networks]
+    inside = [signature for member in members for signature in member]
+    prior, places = prior_of(known, [*(row.signature for row in own), *signatures, *inside])
+    graph_us = min((row.median_us for row in table.rows if row.signature.kind == GRAPH_KIND), default=0.0)
+    timed = [
+        NetworkTime(kernels=member_indices(places, member), us=1e3 * network.latency_ms - graph_us)
+        for network, member in zip(networks, members, strict=True)
+    ]
+    found = transfer_kernels(prior, np.arange(len(own)), np.array([row.median_us for row in own]), timed)
     kept = [row for row in table.rows if row.provenance != "transferred"]
     have = {row.signature for row in kept}
     others = {signature: place for signature, place in places.items() if signature not in have}
