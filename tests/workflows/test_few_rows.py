@@ -8,11 +8,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evit_nas.errors import InputError
+from evit_nas.fakephone.benchmark.costing import times_us
+from evit_nas.fakephone.benchmark.kernels import kernels_of as kernels_of_file
+from evit_nas.fakephone.benchmark.model_file import read_model
 from evit_nas.fakephone.cost_model import DEFAULT, CostModel, KindCost
 from evit_nas.fakephone.testing import RunningPhone, fake_phone
+from evit_nas.graph.emit import emit
+from evit_nas.graph.lowering import OURS
 from evit_nas.latency.measurement import Conditions
 from evit_nas.latency.predictor.kernel_transfer import own_rows
 from evit_nas.latency.profiler import plan, protocol
@@ -20,10 +26,13 @@ from evit_nas.latency.profiler.devices.adb import run_adb
 from evit_nas.latency.profiler.devices.base import DeviceFacts
 from evit_nas.latency.profiler.phone import PHONE_QUICK, profile_phone
 from evit_nas.latency.table.store import load_table
+from evit_nas.space.dimension import Candidate
 from evit_nas.space.space import load_space
+from evit_nas.tflite.weights import fill_random
+from evit_nas.tflite.writer import write
 from evit_nas.workflows import few_rows
 from evit_nas.workflows.few_rows import unfit
-from evit_nas.workflows.predict import predict
+from evit_nas.workflows.latency import kernels_of, open_device
 from evit_nas.workflows.profile import profile
 from evit_nas.workflows.results import ProfileResult
 
@@ -65,6 +74,12 @@ def plugged_in(soc: str, model: CostModel) -> Iterator[RunningPhone]:
             run_adb(["disconnect", phone.address])
 
 
+def exact_ms(member: Candidate) -> float:
+    """What the slower phone's cost model says."""
+    model = write(fill_random(emit(member.arch, member.resolution), seed=0))
+    return (SLOWER.graph_us + sum(times_us(kernels_of_file(read_model(model)), SLOWER))) / 1e3
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with 250 rows of one phone, and 15 of a slower one beside what they say of its others."""
@@ -92,11 +107,15 @@ def test_few_rows_make_a_full_table(few: ProfileResult) -> None:
 
 
 def test_a_network_is_predicted_from_it_with_its_origin(few: ProfileResult, tables: Path) -> None:
-    known, new = (predict("b0", device=name, tables=tables, resolution=(256, 512)) for name in ("sm8350", "sm8450"))
-    assert new.provenance == "simulated"
-    assert new.shares["transferred"] > 0.5
-    assert 1.3 * known.latency_ms < new.latency_ms < 2.2 * known.latency_ms
-    assert new.low_ms < new.latency_ms < new.high_ms
+    predictor = open_device("sm8450", tables=tables).predictor
+    members = load_space(SPACE).sample(3, 10)
+    graphs = [kernels_of(member.arch, member.resolution, OURS) for member in members]
+    found = [predictor.predict(graph) for graph in graphs]
+    ratios = [one.latency_ms / exact_ms(member) for one, member in zip(found, members, strict=True)]
+    assert 0.9 < np.median(ratios) < 1.1
+    assert {one.provenance for one in found} == {"simulated"}
+    assert min(one.shares["transferred"] for one in found) > 0.5
+    assert all(one.low_ms < one.latency_ms < one.high_ms for one in found)
 
 
 def test_a_later_profile_goes_on_and_drops_what_was_carried_over(
