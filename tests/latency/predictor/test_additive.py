@@ -57,3 +57,12 @@ def test_the_weakest_large_source_names_the_provenance(table: Table, b0_graph: K
 def test_a_table_without_rows_is_refused(table: Table) -> None:
     with pytest.raises(TableError, match="no kernel is measured"):
         fit_additive(replace(table, rows=()), ())
+
+
+def test_more_repeats_of_a_kernel_never_cost_less(
+    table: Table, networks: Sequence[NetworkMeasurement], b1_graph: KernelGraph
+) -> None:
+    predictor = fit_predictor(table, networks)
+    base = predictor.terms(b1_graph.kernels)
+    more = np.stack([base + repeats * predictor.terms([kernel]) for kernel in b1_graph.kernels for repeats in (1, 5)])
+    assert (predictor.combine(more).latency_ms > predictor.combine(base[None]).latency_ms[0]).all()

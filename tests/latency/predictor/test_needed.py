@@ -40,6 +40,7 @@ def test_the_corners_span_every_kernel_of_every_member(space: SearchSpace, corne
     assert not needed_ranges(corners[:10]).holds(hull_axes(member_kernels(space)[-1]))
 
 
+@pytest.mark.slow
 def test_measuring_the_extremes_closes_the_hull(space: SearchSpace, corners: tuple[Block, ...]) -> None:
     chosen = extreme_blocks(space, ())
     hull = Ranges.of(hull_axes(signature) for signature in alone(chosen))
@@ -48,6 +49,7 @@ def test_measuring_the_extremes_closes_the_hull(space: SearchSpace, corners: tup
     assert len(chosen) < len(corners) / 5
 
 
+@pytest.mark.slow
 def test_what_is_measured_is_not_asked_for_again(space: SearchSpace) -> None:
     first = extreme_blocks(space, ())
     again = extreme_blocks(space, alone(first))
