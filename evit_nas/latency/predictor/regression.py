@@ -227,7 +227,7 @@ def _grid(sizes: Floats) -> Floats:
     ]
     if len(ramps) == 1:
         return np.asarray(ramps[0])
-    return (ramps[0][:, :, None] * ramps[1][:, None, :]).reshape(len(sizes), -1)
+    return np.asarray((ramps[0][:, :, None] * ramps[1][:, None, :]).reshape(len(sizes), -1))
 
 
 def _pooled_design(inputs: Sequence[KernelInput]) -> Floats:
