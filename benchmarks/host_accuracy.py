@@ -10,7 +10,8 @@ members drawn uniformly from the whole space lies outside of what was measured.
 
 A measured time is the median of four timings, brought to the speed that the machine had when the table was measured: by
 the median ratio of networks of the table timed again beside the others, and by half of the move of the reference model
-at each timing. `as_timed` has the figures without that: what the machine's drift adds (`speed`: times its former time).
+at each timing. `as_timed` has the figures without that, which is what the interval is for: it holds the machine's drift
+(`speed`: times its former time).
 """
 
 from __future__ import annotations

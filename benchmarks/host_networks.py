@@ -38,7 +38,7 @@ from evit_nas.space.space import SearchSpace, load_space
 from evit_nas.tflite.weights import fill_random
 from evit_nas.tflite.writer import write
 
-SEED = 20_250
+SEED = 61_803
 BINS = 10
 PER_GROUP = 10  # neighbours of each official network
 OFFICIAL_SIZE = (512, 1024)

@@ -8,7 +8,7 @@ corrected by the other networks, and the rest is the error that the interval is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from evit_nas.latency.predictor.base import Floats, LatencyPredictor
 from evit_nas.latency.predictor.calibrated import CalibratedPredictor
 from evit_nas.latency.predictor.correction import FEATURES, fit_correction, leave_one_out_us
 from evit_nas.latency.predictor.features import kernel_input
-from evit_nas.latency.predictor.interval import MIN_NETWORKS, Spread, fit_spread
+from evit_nas.latency.predictor.interval import MIN_NETWORKS, Spread, drift_sd, fit_spread
 from evit_nas.latency.predictor.regression import (
     FOLDS,
     KernelRegression,
@@ -70,12 +70,10 @@ def fit_additive(table: Table, networks: Sequence[NetworkMeasurement]) -> Additi
     )
     features, measured_us = network_features(sums), np.array([1e3 * network.latency_ms for network in networks])
     left_out_us = leave_one_out_us(features, measured_us, graph_us=graph_us)
-    return AdditivePredictor(
-        table,
-        regression,
-        fit_correction(features, measured_us, graph_us=graph_us),
-        fit_spread(measured_us, left_out_us, sums[:, SD], noise_sd=_timing_sd(known, members, measured_us)),
-    )
+    spread = fit_spread(measured_us, left_out_us, sums[:, SD], noise_sd=_timing_sd(known, members, measured_us))
+    drift = drift_sd(np.array([network.canary for network in networks]))
+    correction = fit_correction(features, measured_us, graph_us=graph_us)
+    return AdditivePredictor(table, regression, correction, replace(spread, drift=drift))
 
 
 def _timing_sd(known: Mapping[str, _Row], members: Sequence[Sequence[Kernel]], measured_us: Floats) -> float:

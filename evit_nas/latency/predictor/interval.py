@@ -5,8 +5,9 @@ uncertainty of its kernels without a row as a share of its latency. Base and gro
 the networks left out are likeliest (Student's t, so that single bad timings do not decide); the conformal factor is the
 quantile of |ln(measured / predicted)| / sd over them (CV, finite-sample rank).
 
-The interval is of the latency itself, at the speed that the machine had when its table was begun: the noise of the
-single timings in the table is taken out of it, and a machine that has become slower since shows in the reference model.
+The interval is of a latency that will be measured. The noise of the single timings in the table is taken out of it; how
+far the machine's speed moves (the reference model's, from its first time) is added, since a table has that divided out
+and a later measurement has not.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ LEAST_LEFT = 0.3  # share of the spread that stays, however noisy the timings we
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How far predictions are off: `base` and `growth` (see above), and how many of these hold LEVEL."""
+    """How far predictions are off: `base` and `growth` (see above), how many hold LEVEL, the machine's drift."""
 
     base: float = BASE_SD
     growth: float = 1.0
     factor: float = Z90
+    drift: float = 0.0
 
     def relative_sd(self, latency_us: Floats, kernel_sd_us: Floats) -> Floats:
         """Relative standard deviation (N,) of networks from the summed uncertainty of their kernels without a row."""
@@ -42,7 +44,7 @@ class Spread:
 
     def bounds(self, latency_us: Floats, kernel_sd_us: Floats) -> tuple[Floats, Floats]:
         """Low and high of each latency (N,), symmetric in ratio so that both stay above zero."""
-        reach = np.exp(self.factor * self.relative_sd(latency_us, kernel_sd_us))
+        reach = np.exp(np.hypot(self.factor * self.relative_sd(latency_us, kernel_sd_us), Z90 * self.drift))
         return latency_us / reach, latency_us * reach
 
 
@@ -64,6 +66,14 @@ def fit_spread(measured_us: Floats, left_out_us: Floats, kernel_sd_us: Floats, *
     sd = np.hypot(base, growth * share)
     kept = np.sqrt(np.maximum(1 - (noise_sd / _robust_sd(errors)) ** 2, LEAST_LEFT**2))
     return Spread(base, growth, conformal_factor(errors, sd) * float(kept))
+
+
+def drift_sd(canaries: Floats) -> float:
+    """Relative standard deviation of the machine's speed, from N times of the reference model over its first one.
+
+    Robust: a round in which other load doubled the time is an accident, not the speed of the machine.
+    """
+    return 1.4826 * float(np.median(np.abs(np.log(canaries)))) if len(canaries) else 0.0
 
 
 def conformal_factor(errors: Floats, sd: Floats) -> float:

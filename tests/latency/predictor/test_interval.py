@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evit_nas.latency.predictor.interval import Z90, Spread, conformal_factor, fit_spread
+from evit_nas.latency.predictor.interval import Z90, Spread, conformal_factor, drift_sd, fit_spread
 
 
 def drawn(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,3 +47,12 @@ def test_worse_coverage_is_wider() -> None:
     sd = Spread().relative_sd(np.full(3, 1000.0), np.array([0.0, 50.0, 400.0]))
     assert sd[0] < sd[1] < sd[2]
     assert sd[2] == pytest.approx(0.4, rel=0.01)
+
+
+def test_the_machine_s_drift_is_added_and_accidents_are_not() -> None:
+    canaries = np.exp(np.random.default_rng(2).normal(0, 0.03, 400))
+    assert drift_sd(canaries) == pytest.approx(0.03, rel=0.15)
+    assert drift_sd(np.append(canaries, [2.0] * 8)) == pytest.approx(drift_sd(canaries), rel=0.1)
+    assert drift_sd(np.zeros(0)) == 0.0
+    still, moving = (Spread(drift=drift).bounds(np.ones(1), np.zeros(1))[1] for drift in (0.0, 0.05))
+    assert np.log(moving) == pytest.approx(np.hypot(np.log(still), Z90 * 0.05))
