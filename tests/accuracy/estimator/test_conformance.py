@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -106,17 +105,3 @@ def test_says_what_it_is(case) -> None:
     assert estimator.metric in ("miou", "top1")
     assert estimator.label
     assert "resolution" in estimator.evidence or "width" in estimator.evidence
-
-
-def test_terms_of_a_block_take_under_20_us(case) -> None:
-    estimator, networks = case
-    blocks = [placed.block for placed in layout(*networks[0])]
-    best_s = min(_elapsed_s(estimator, blocks) for _ in range(20))
-    assert best_s / len(blocks) < 20e-6
-
-
-def _elapsed_s(estimator: AccuracyEstimator, blocks: list) -> float:
-    start = time.perf_counter()
-    for block in blocks:
-        estimator.terms((block,))
-    return time.perf_counter() - start
