@@ -12,15 +12,15 @@ import numpy as np
 
 from evit_nas.errors import MissingCostError, TableError
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelGraph
+from evit_nas.latency.gaussian import Z90, Z95
 from evit_nas.latency.measurement import PROVENANCES, Conditions
 from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, LatencyPrediction
 from evit_nas.latency.predictor.coverage import Ranges
 from evit_nas.latency.predictor.features import COST_COLUMNS, axes
-from evit_nas.latency.predictor.interval import BASE_SD, Z90
+from evit_nas.latency.predictor.interval import BASE_SD
 from evit_nas.latency.predictor.phone_costs import PhoneCosts
 from evit_nas.latency.table.store import Table
 
-Z95 = 1.96
 # relative error of kernels that only the phone of the costs has seen (`sd888_rehearsal.py`), and of all others
 EFFECT_SD, EXTRAPOLATED_SD = 0.2, 0.35
 MAJOR_SHARE = 0.01  # a source below this share of the time does not name the provenance

@@ -18,6 +18,7 @@ from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel
 from evit_nas.graph.lowering import AUTHORS, OURS
+from evit_nas.latency.gaussian import robust_sd
 from evit_nas.latency.measurement import Conditions, Measurement, NetworkMeasurement
 from evit_nas.latency.predictor.additive import SD, TERMS, AdditivePredictor, kernel_terms, network_features
 from evit_nas.latency.predictor.base import Floats, LatencyPredictor
@@ -91,7 +92,7 @@ def _timing_sd(known: Mapping[str, _Row], members: Sequence[Sequence[Kernel]], m
             ratios.append(np.log(us / total))
     if len(ratios) < MIN_NETWORKS:
         return 0.0
-    return 1.4826 * float(np.median(np.abs(ratios - np.median(ratios)))) / 2**0.5
+    return robust_sd(ratios - np.median(ratios)) / 2**0.5
 
 
 def network_kernels(network: NetworkMeasurement, conditions: Conditions) -> tuple[Kernel, ...]:

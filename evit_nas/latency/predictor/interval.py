@@ -17,10 +17,10 @@ from itertools import product
 
 import numpy as np
 
+from evit_nas.latency.gaussian import Z90, robust_sd
 from evit_nas.latency.predictor.base import Floats
 
 LEVEL = 0.9
-Z90 = 1.6449
 MIN_NETWORKS = 10
 BASE_SD = 0.02  # relative, of a network all of whose kernels are measured, where no networks say more
 BASES = np.geomspace(0.004, 0.1, 24)
@@ -73,7 +73,7 @@ def drift_sd(canaries: Floats) -> float:
 
     Robust: a round in which other load doubled the time is an accident, not the speed of the machine.
     """
-    return 1.4826 * float(np.median(np.abs(np.log(canaries)))) if len(canaries) else 0.0
+    return robust_sd(np.log(canaries)) if len(canaries) else 0.0
 
 
 def conformal_factor(errors: Floats, sd: Floats) -> float:
@@ -89,4 +89,4 @@ def _surprise(errors: Floats, sd: Floats) -> float:
 
 
 def _robust_sd(errors: Floats) -> float:
-    return max(1.4826 * float(np.median(errors)), 1e-6)
+    return max(robust_sd(errors), 1e-6)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from evit_nas.errors import InputError
 from evit_nas.graph.kernel import KernelSignature
+from evit_nas.latency.gaussian import Z90
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import axes, facts
 from evit_nas.latency.predictor.kinds import DENSE_KINDS, DEPTHWISE_KIND, MOVE_KINDS, PAD_KINDS, RESIZE_KINDS
-from evit_nas.latency.predictor.public_residual import Z90
 from evit_nas.latency.predictor.transfer import conformal_width
 
 Index = NDArray[np.intp]

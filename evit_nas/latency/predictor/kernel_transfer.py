@@ -9,6 +9,7 @@ import numpy as np
 
 from evit_nas.errors import TableError
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelSignature
+from evit_nas.latency.gaussian import Z95
 from evit_nas.latency.measurement import Measurement, NetworkMeasurement
 from evit_nas.latency.predictor.base import Floats, LatencyPredictor
 from evit_nas.latency.predictor.fit import network_kernels
@@ -20,7 +21,6 @@ from evit_nas.latency.predictor.kernel_ratio import (
     kernel_prior,
     transfer_kernels,
 )
-from evit_nas.latency.predictor.transfer_spread import Z95
 from evit_nas.latency.table.store import Table
 
 NOTE = "transferred from "

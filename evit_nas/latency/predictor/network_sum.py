@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from evit_nas.graph.kernel import KernelSignature
+from evit_nas.latency.gaussian import Z90
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import axes, facts
 from evit_nas.latency.predictor.network_rows import NetworkRows
 from evit_nas.latency.predictor.public_kernels import Signatures, public_kernels
 from evit_nas.latency.predictor.public_model import TermCosts, fit_terms
-from evit_nas.latency.predictor.public_residual import Z90
 from evit_nas.latency.predictor.public_rows import PublicRows
 from evit_nas.latency.predictor.public_terms import kernel_terms, summed_terms
 

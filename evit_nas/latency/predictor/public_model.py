@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evit_nas.latency.gaussian import Z90
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.public_kernels import public_kernels
-from evit_nas.latency.predictor.public_residual import Z90, ResidualProcess, conformal, fit_residual
+from evit_nas.latency.predictor.public_residual import ResidualProcess, conformal, fit_residual
 from evit_nas.latency.predictor.public_rows import PublicBlock, PublicRows
 from evit_nas.latency.predictor.public_terms import Terms, summed_terms
 

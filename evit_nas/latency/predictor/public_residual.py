@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evit_nas.latency.gaussian import Z90
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.public_rows import PublicBlock
 
 FEATURES = ("hw", "cin", "cout", "expand", "stride", "kernel", "se", "v_scale", "odd", "same", "cin % 16", "cout % 16")
 SCALES = (0.3, 0.08, 0.12, 2.0, 2.0, 1.5, 2.0, 2.0, 1.0, 1.0, 1.0, 3.0)  # start, in units of the features
 AMPLITUDE, NARROW, NOISE = 0.04, 0.015, 0.01  # relative standard deviations to start from
-Z90 = 1.6449
 MIN_ROWS = 40  # fewer rows keep the starting length scales
 FEW_FAMILIES = 1.0  # scores of one family are alike: a quantile over G families is as unsure as one of G rows
 CHOOSING_ROWS = 500

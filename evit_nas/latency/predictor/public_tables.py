@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evit_nas.graph.kernel import KernelSignature
+from evit_nas.latency.gaussian import Z95
 from evit_nas.latency.measurement import Conditions, Measurement
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import axes
@@ -122,7 +123,7 @@ def _row(signature: KernelSignature, costs: TermCosts, refits: Sequence[TermCost
         return None
     again: Floats = np.array([max(fit.of(terms), LEAST_US) for fit in refits])
     sd = float(np.hypot(np.log(again / us).std(), MODEL_SD))
-    spread = float(np.exp(1.96 * min(sd, 1.0)))
+    spread = float(np.exp(Z95 * min(sd, 1.0)))
     return Measurement(
         signature=signature,
         timings=RUNS,

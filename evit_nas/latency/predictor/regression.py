@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.graph.kernel import KernelSignature
+from evit_nas.latency.gaussian import Z95, robust_sd
 from evit_nas.latency.measurement import Measurement
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import KernelInput, kernel_input
@@ -84,7 +85,7 @@ class KernelRegression:
 def row_weights(rows: Sequence[Measurement]) -> Floats:
     """Weight of each row's relative error, shape (N,): 1 where its interval is narrow and the machine ran at its usual
     speed. How much of the reference model's drift a kernel feels is uncertain by DRIFT_SD of it."""
-    half = np.array([(row.high_us - row.low_us) / (2 * 1.96 * row.median_us) for row in rows])
+    half = np.array([(row.high_us - row.low_us) / (2 * Z95 * row.median_us) for row in rows])
     drift = DRIFT_SD * np.log([row.canary for row in rows])
     return np.asarray(ROW_SD / np.sqrt(ROW_SD**2 + np.minimum(half, 1.0) ** 2 + drift**2), dtype=np.float64)
 
@@ -132,7 +133,7 @@ def with_errors(
 
 def _spread(errors: Floats) -> float:
     """Between a robust and a plain standard deviation; small families are not believed to be exact."""
-    robust = 1.4826 * float(np.median(np.abs(errors)))
+    robust = robust_sd(errors)
     plain = float(np.sqrt(np.mean(np.minimum(errors**2, 0.25))))
     shrink = 4 / (4 + len(errors))
     return max(MIN_SD, (1 - shrink) * float(np.hypot(robust, plain)) / 2**0.5 + shrink * EXTRAPOLATED_SD / 2)
@@ -168,7 +169,7 @@ def _solve(design: Floats, us: Floats, weights: Floats) -> Floats:
         solution = nnls(left, right, maxiter=100 * len(scale))[0]
         predicted = np.maximum(scaled @ solution, us / FURTHEST)
         residual = np.abs(np.log(predicted / us))
-        limit = HUBER * (1.4826 * np.median(residual) + 1e-3)
+        limit = HUBER * (robust_sd(residual) + 1e-3)
         current, unit = weights * np.sqrt(np.minimum(1.0, limit / np.maximum(residual, 1e-9))), np.sqrt(predicted * us)
     return np.asarray(solution / scale, dtype=np.float64)
 

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.errors import InputError
+from evit_nas.latency.gaussian import Z90
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import axes, facts
 from evit_nas.latency.predictor.kinds import DEPTHWISE_KIND
 from evit_nas.latency.predictor.public_kernels import public_kernels
 from evit_nas.latency.predictor.public_model import fit_terms
-from evit_nas.latency.predictor.public_residual import SCALES, Z90, features
+from evit_nas.latency.predictor.public_residual import SCALES, features
 from evit_nas.latency.predictor.public_rows import PublicBlock, PublicRows
 from evit_nas.latency.predictor.public_terms import summed_terms
 

@@ -8,10 +8,10 @@ from math import hypot, log
 from statistics import median
 
 from evit_nas.graph.kernel import KernelSignature
+from evit_nas.latency.gaussian import Z95
 from evit_nas.latency.measurement import Measurement, Provenance
 from evit_nas.latency.predictor.features import axes
 
-Z95 = 1.96
 INFERRED: tuple[Provenance, ...] = ("transferred", "measured (public)")  # carried over, or the share of a block's time
 
 

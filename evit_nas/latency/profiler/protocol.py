@@ -19,9 +19,9 @@ import numpy as np
 from evit_nas.errors import DeviceError
 from evit_nas.graph.blocks import MBConv
 from evit_nas.graph.emit import emit_block
+from evit_nas.latency.gaussian import Z95
 from evit_nas.latency.profiler.devices.base import Device
 from evit_nas.latency.profiler.statistics import (
-    Z95,
     Centre,
     centre_of,
     centre_of_mean,

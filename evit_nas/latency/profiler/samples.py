@@ -9,6 +9,7 @@ import numpy as np
 
 from evit_nas.graph.kernel import GRAPH_KIND, KernelSignature
 from evit_nas.graph.opgraph import OpGraph
+from evit_nas.latency.gaussian import Z95
 from evit_nas.latency.measurement import Measurement, NetworkMeasurement, Provenance
 from evit_nas.latency.profiler.profiled import Profiled
 from evit_nas.latency.profiler.protocol import Round, Timing
@@ -108,5 +109,5 @@ def _over_places(centres: Sequence[Centre]) -> Centre:
     middle = float(np.mean([centre.median for centre in centres]))
     within = float(np.mean([(centre.high - centre.low) / 2 for centre in centres]))
     spread = float(np.std([centre.median for centre in centres], ddof=1)) if len(centres) > 1 else 0.0
-    half = float(np.hypot(within, 1.96 * spread) / np.sqrt(len(centres)))
+    half = float(np.hypot(within, Z95 * spread) / np.sqrt(len(centres)))
     return Centre(median=middle, low=max(middle - half, middle / 10), high=middle + half)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evit_nas.latency.gaussian import Z95
+
 Floats = NDArray[np.float64]
-Z95 = 1.96
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +82,7 @@ def cut_off_half(deviation: float) -> float:
 
     `deviation` of the cut samples: 0 where all fell into one tick and may stand for anything in it (uniform). Where a
     share p fell into the tick above, they are near the border and their mean at most |p - 1/2| off; ones that spread
-    wider tell their mean.|p - 1/2| off; ones that spread wider tell their mean.
+    wider tell their mean.
     """
     return 0.95 * math.sqrt(max(0.25 - deviation**2, 0.0))
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evit_nas.latency.predictor.interval import Z90, Spread, conformal_factor, drift_sd, fit_spread
+from evit_nas.latency.gaussian import Z90
+from evit_nas.latency.predictor.interval import Spread, conformal_factor, drift_sd, fit_spread
 
 
 def drawn(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
