@@ -9,7 +9,6 @@ import numpy as np
 
 from evit_nas.errors import TableError
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelSignature
-from evit_nas.latency.gaussian import Z95
 from evit_nas.latency.measurement import Measurement, NetworkMeasurement
 from evit_nas.latency.predictor.base import Floats, LatencyPredictor
 from evit_nas.latency.predictor.fit import network_kernels
@@ -21,10 +20,10 @@ from evit_nas.latency.predictor.kernel_ratio import (
     kernel_prior,
     transfer_kernels,
 )
+from evit_nas.latency.predictor.transfer_spread import inferred_row
 from evit_nas.latency.table.store import Table
 
 NOTE = "transferred from "
-MAX_SD = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,20 +124,14 @@ def member_indices(places: dict[KernelSignature, int], kernels: Sequence[KernelS
 def _rows(
     others: dict[KernelSignature, int], found: Transferred, rests_on: int, moment: str
 ) -> tuple[Measurement, ...]:
-    rows = []
-    for signature, place in others.items():
-        us, spread = float(found.us[place]), float(np.exp(Z95 * min(found.relative_sd[place], MAX_SD)))
-        rows.append(
-            Measurement(
-                signature=signature,
-                timings=rests_on,
-                median_us=us,
-                low_us=us / spread,
-                high_us=us * spread,
-                repeats=1,
-                canary=1.0,
-                measured_at=moment,
-                provenance="transferred",
-            )
+    return tuple(
+        inferred_row(
+            signature,
+            float(found.us[place]),
+            float(found.relative_sd[place]),
+            timings=rests_on,
+            moment=moment,
+            provenance="transferred",
         )
-    return tuple(rows)
+        for signature, place in others.items()
+    )

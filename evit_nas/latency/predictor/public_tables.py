@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from evit_nas.graph.kernel import KernelSignature
-from evit_nas.latency.gaussian import Z95
 from evit_nas.latency.measurement import Conditions, Measurement
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import axes
@@ -21,6 +20,7 @@ from evit_nas.latency.predictor.public_kernels import public_kernels
 from evit_nas.latency.predictor.public_model import TermCosts, fit_terms
 from evit_nas.latency.predictor.public_rows import PublicRows
 from evit_nas.latency.predictor.public_terms import Terms, kernel_terms, summed_terms
+from evit_nas.latency.predictor.transfer_spread import inferred_row
 from evit_nas.latency.table.schema import TableProvenance
 from evit_nas.latency.table.store import Table
 
@@ -123,15 +123,4 @@ def _row(signature: KernelSignature, costs: TermCosts, refits: Sequence[TermCost
         return None
     again: Floats = np.array([max(fit.of(terms), LEAST_US) for fit in refits])
     sd = float(np.hypot(np.log(again / us).std(), MODEL_SD))
-    spread = float(np.exp(Z95 * min(sd, 1.0)))
-    return Measurement(
-        signature=signature,
-        timings=RUNS,
-        median_us=us,
-        low_us=us / spread,
-        high_us=us * spread,
-        repeats=1,
-        canary=1.0,
-        measured_at=MEASURED_AT,
-        provenance="measured (public)",
-    )
+    return inferred_row(signature, us, sd, timings=RUNS, moment=MEASURED_AT, provenance="measured (public)")

@@ -1,10 +1,10 @@
-"""How far off rows are that were not measured on the device but carried over from another one."""
+"""Rows that were not timed as kernels on the device, but inferred or carried over, and how far off they are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import hypot, log
+from math import exp, hypot, log
 from statistics import median
 
 from evit_nas.graph.kernel import KernelSignature
@@ -13,6 +13,30 @@ from evit_nas.latency.measurement import Measurement, Provenance
 from evit_nas.latency.predictor.features import axes
 
 INFERRED: tuple[Provenance, ...] = ("transferred", "measured (public)")  # carried over, or the share of a block's time
+
+
+MAX_SD = 1.0  # relative, of a row: beyond it an interval says no more
+
+
+def inferred_row(
+    signature: KernelSignature, us: float, sd: float, *, timings: int, moment: str, provenance: Provenance
+) -> Measurement:
+    """A row of `us` microseconds that was not timed as a kernel; its 95 % interval is that of relative `sd`.
+
+    `timings`: how many measurements it rests on. `moment`: ISO 8601, UTC.
+    """
+    spread = exp(Z95 * min(sd, MAX_SD))
+    return Measurement(
+        signature=signature,
+        timings=timings,
+        median_us=us,
+        low_us=us / spread,
+        high_us=us * spread,
+        repeats=1,
+        canary=1.0,
+        measured_at=moment,
+        provenance=provenance,
+    )
 
 
 def row_sd(row: Measurement) -> float:
