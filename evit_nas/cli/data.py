@@ -13,7 +13,7 @@ from evit_nas.errors import InputError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from evit_nas.workflows.results import DataCheckResult
+    from evit_nas.workflows.training_results import DataCheckResult
 
 NAME = "data"
 app = typer.Typer(help="Work on data sets.", no_args_is_help=True)

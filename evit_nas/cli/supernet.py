@@ -13,7 +13,7 @@ from evit_nas.cli import options, output, progress
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from evit_nas.workflows.results import (
+    from evit_nas.workflows.training_results import (
         EvaluateResult,
         SupernetExtractResult,
         SupernetScoreResult,

@@ -13,7 +13,7 @@ from evit_nas.cli import options, output, progress
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from evit_nas.workflows.results import TrainResult
+    from evit_nas.workflows.training_results import TrainResult
 
 NAME = "train"
 

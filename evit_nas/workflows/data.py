@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evit_nas.workflows.progress import Progress, Silent
-from evit_nas.workflows.results import DataCheckResult
+from evit_nas.workflows.training_results import DataCheckResult
 
 
 def data_check(*, dataset: str, root: Path | None = None, progress: Progress | None = None) -> DataCheckResult:

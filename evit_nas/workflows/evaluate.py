@@ -12,8 +12,8 @@ from evit_nas.errors import InputError
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.progress import Progress, Silent
-from evit_nas.workflows.results import EvaluateResult
 from evit_nas.workflows.step_lock import step_lock
+from evit_nas.workflows.training_results import EvaluateResult
 
 if TYPE_CHECKING:
     from evit_nas.accuracy.evaluation.protocol import Model, Scores

@@ -14,7 +14,6 @@ from evit_nas.files import write_text
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.space.space import Candidate, SearchSpace, load_space
 from evit_nas.workflows.progress import Progress, Silent
-from evit_nas.workflows.results import EvaluateResult, SupernetExtractResult, SupernetTrainResult
 from evit_nas.workflows.step_lock import step_lock
 from evit_nas.workflows.supernet_setting import Setting, make_setting, member_network, score_member, score_network
 from evit_nas.workflows.train_init import start_from
@@ -29,6 +28,7 @@ from evit_nas.workflows.training_folder import (
     recipe_loss,
     tell_epoch,
 )
+from evit_nas.workflows.training_results import EvaluateResult, SupernetExtractResult, SupernetTrainResult
 
 if TYPE_CHECKING:
     from evit_nas.accuracy.data.dataset import Split

@@ -16,9 +16,9 @@ from evit_nas.space.yaml_io import arch_to_yaml
 from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.measured_rows import MeasuredRow, add_row, finished_jobs
 from evit_nas.workflows.progress import Progress
-from evit_nas.workflows.results import SupernetScoreResult
 from evit_nas.workflows.supernet_setting import Setting, check_classes, make_setting, member_of, score_network
 from evit_nas.workflows.train_facts import arch_hash, code_version, machine_name
+from evit_nas.workflows.training_results import SupernetScoreResult
 
 if TYPE_CHECKING:
     from evit_nas.accuracy.supernet.checkpoint import About

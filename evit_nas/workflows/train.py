@@ -14,7 +14,6 @@ from evit_nas.space.arch import ArchConfig, Resolution, SegHead, check_resolutio
 from evit_nas.space.yaml_io import arch_to_yaml
 from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.progress import Progress, Silent
-from evit_nas.workflows.results import TrainResult
 from evit_nas.workflows.step_lock import step_lock
 from evit_nas.workflows.train_init import digest, start_from
 from evit_nas.workflows.training_folder import (
@@ -28,6 +27,7 @@ from evit_nas.workflows.training_folder import (
     tell_epoch,
 )
 from evit_nas.workflows.training_folder import STATE as STATE
+from evit_nas.workflows.training_results import TrainResult
 
 if TYPE_CHECKING:
     import torch

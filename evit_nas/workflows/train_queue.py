@@ -22,10 +22,10 @@ from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.evaluate import evaluate
 from evit_nas.workflows.measured_rows import MeasuredRow, add_row, finished_jobs
 from evit_nas.workflows.progress import Progress, Silent
-from evit_nas.workflows.results import EvaluateResult, TrainResult
 from evit_nas.workflows.train import STATE, train
 from evit_nas.workflows.train_facts import arch_hash, code_version, course, machine_name, recipe_name
 from evit_nas.workflows.train_plan import PlannedTraining, read_plan
+from evit_nas.workflows.training_results import EvaluateResult, TrainResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

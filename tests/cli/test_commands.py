@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evit_nas.errors import Infeasible
-from evit_nas.workflows import results
+from evit_nas.workflows import results, training_results
 
 SHARES = results.CoverageShares(measured=0.9, interpolated=0.08, extrapolated=0.02)
 TABLE = results.TableInfo(
@@ -183,7 +183,7 @@ def test_search_reads_its_options(command: Any, stand_in: Any) -> None:
 
 
 def test_train_and_evaluate_read_their_options(command: Any, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained = results.TrainResult(
+    trained = training_results.TrainResult(
         checkpoint=Path("n"), miou=50.0, per_class={"road": 50.0}, dataset="scenes", resolution="32x64", epochs=1,
         seed=0, history=Path("h.csv"),
     )  # fmt: skip
@@ -193,7 +193,7 @@ def test_train_and_evaluate_read_their_options(command: Any, stand_in: Any, monk
     assert (seen["init"], seen["tensorboard"], seen["resume"]) == (Path("b3.pt"), True, False)
     monkeypatch.setenv("RANK", "1")  # of torchrun: the first process alone speaks
     assert command([*argv, "--json"]).out == ""
-    scored = results.EvaluateResult(
+    scored = training_results.EvaluateResult(
         miou=50.0, per_class={"road": 50.0}, dataset="scenes", split="val", images=3, resolution="32x64",
         confusion=((1,),), seconds=1.0, files=(Path("confusion.png"),),
     )  # fmt: skip

@@ -13,9 +13,9 @@ from evit_nas.errors import InputError
 from evit_nas.model.checkpoint import read_checkpoint
 from evit_nas.space.space import shipped_spaces
 from evit_nas.workflows.evaluate import evaluate
-from evit_nas.workflows.results import SupernetScoreResult
 from evit_nas.workflows.supernet import supernet_evaluate, supernet_extract, supernet_train
 from evit_nas.workflows.supernet_score import supernet_score
+from evit_nas.workflows.training_results import SupernetScoreResult
 
 RECIPE = """
 schema: evit-nas/recipe-1
