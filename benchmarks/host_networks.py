@@ -7,7 +7,7 @@ Times what is not in FILE yet, for S seconds at most, and says how much is left.
 - default: 200 members of the default space, log-uniform in MACs, ten bins from the smallest to 20 G;
 - official: B0 to B3 at 512x1024, and neighbours: 10 of each that differ from it by one step in one dimension;
 - large: 20 members log-uniform from 20 to 160 G (two thirds of all members are in between; a larger one takes minutes);
-- anchor: 30 of the plan of a profile, which say how fast the machine is now against when the table was measured.
+- anchor: 30 of a profile's plan, spread over it: how fast the machine is now against when the table was measured.
 
 None of the others is in the plan of a profile. Each is timed four times, each time after all others, in a session of
 its own: 0.25 s and four runs at least, three from 5 G on, two above 20 G. All of it takes less than half an hour;
@@ -38,7 +38,7 @@ from evit_nas.space.space import SearchSpace, load_space
 from evit_nas.tflite.weights import fill_random
 from evit_nas.tflite.writer import write
 
-SEED = 61_803
+SEED = 271_828
 BINS = 10
 PER_GROUP = 10  # neighbours of each official network
 OFFICIAL_SIZE = (512, 1024)
@@ -96,7 +96,8 @@ def networks_to_time(share: float = 1.0) -> dict[Key, Candidate]:
 
 def _anchors(space: SearchSpace) -> list[Candidate]:
     planned = plan_members(space, FULL, seed=0)
-    return [member for member in planned if arch_macs(member.arch, member.resolution) < ANCHOR_MACS][:ANCHORS]
+    small = [member for member in planned if arch_macs(member.arch, member.resolution) < ANCHOR_MACS]
+    return [small[i] for i in np.linspace(0, len(small) - 1, ANCHORS).round().astype(int)]
 
 
 def _neighbours(space: SearchSpace, official: Sequence[Candidate]) -> list[Candidate]:
