@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelGraph, KernelSignature
+from evit_nas.latency.gaussian import relative_sd
 from evit_nas.latency.measurement import PROVENANCES, Conditions, Measurement, Provenance
 from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, LatencyPrediction
 from evit_nas.latency.predictor.correction import Correction
@@ -15,7 +16,7 @@ from evit_nas.latency.predictor.coverage import Ranges
 from evit_nas.latency.predictor.features import hull_axes
 from evit_nas.latency.predictor.interval import Spread
 from evit_nas.latency.predictor.regression import EXTRAPOLATED_SD, KernelRegression
-from evit_nas.latency.predictor.transfer_spread import TransferSpread, row_sd
+from evit_nas.latency.predictor.transfer_spread import TransferSpread
 from evit_nas.latency.table.store import Table
 
 MEASURED, INTERPOLATED, EXTRAPOLATED, SD, KERNELS, ACTIVATION_MB, SMOOTHING = range(7)
@@ -118,15 +119,16 @@ class AdditivePredictor:
 
         Rows inferred from public blocks are measured in sum only: each is as uncertain as its interval says.
         """
+        sd = relative_sd(row.low_us, row.high_us)
         if row.provenance == "measured (public)":
-            return kernel_terms(row.signature, measured_us=row.median_us, sd=row_sd(row))
+            return kernel_terms(row.signature, measured_us=row.median_us, sd=sd)
         if row.provenance != "transferred":
             regressed_us, _, own_family = self._regression.predict(row.signature)
             beside = regressed_us if own_family else None
             return kernel_terms(row.signature, measured_us=row.median_us, regressed_us=beside)
         if self._transfer.has_own(row.signature):
-            return kernel_terms(row.signature, interpolated_us=row.median_us, sd=row_sd(row))
-        return kernel_terms(row.signature, extrapolated_us=row.median_us, sd=row_sd(row))
+            return kernel_terms(row.signature, interpolated_us=row.median_us, sd=sd)
+        return kernel_terms(row.signature, extrapolated_us=row.median_us, sd=sd)
 
     def _shares(self, kernels: Sequence[Kernel]) -> Mapping[str, float]:
         times: dict[str, float] = {}

@@ -12,7 +12,7 @@ import numpy as np
 
 from evit_nas.errors import MissingCostError, TableError
 from evit_nas.graph.kernel import GRAPH_KIND, Kernel, KernelGraph
-from evit_nas.latency.gaussian import Z90, Z95
+from evit_nas.latency.gaussian import Z90, relative_sd
 from evit_nas.latency.measurement import PROVENANCES, Conditions
 from evit_nas.latency.predictor.base import Coverage, Floats, LatencyBatch, LatencyPrediction
 from evit_nas.latency.predictor.coverage import Ranges
@@ -123,7 +123,7 @@ class CalibratedPredictor:
         if kernel.signature in self._table:
             row = self._table.lookup(kernel.signature)
             terms[MEASURED] = row.median_us / 1e3
-            terms[MEASURED_SD] = (row.high_us - row.low_us) / (2 * Z95) / 1e3
+            terms[MEASURED_SD] = relative_sd(row.low_us, row.high_us) * row.median_us / 1e3
         elif kernel.signature.kind != GRAPH_KIND:
             terms[:COLUMNS] = self._phone.columns(kernel.signature)
             shape = axes(kernel.signature)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.graph.kernel import KernelSignature
-from evit_nas.latency.gaussian import Z95, robust_sd
+from evit_nas.latency.gaussian import relative_sd, robust_sd
 from evit_nas.latency.measurement import Measurement
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import KernelInput, kernel_input
@@ -85,9 +85,9 @@ class KernelRegression:
 def row_weights(rows: Sequence[Measurement]) -> Floats:
     """Weight of each row's relative error, shape (N,): 1 where its interval is narrow and the machine ran at its usual
     speed. How much of the reference model's drift a kernel feels is uncertain by DRIFT_SD of it."""
-    half = np.array([(row.high_us - row.low_us) / (2 * Z95 * row.median_us) for row in rows])
+    sd = np.array([relative_sd(row.low_us, row.high_us) for row in rows])
     drift = DRIFT_SD * np.log([row.canary for row in rows])
-    return np.asarray(ROW_SD / np.sqrt(ROW_SD**2 + np.minimum(half, 1.0) ** 2 + drift**2), dtype=np.float64)
+    return np.asarray(ROW_SD / np.sqrt(ROW_SD**2 + np.minimum(sd, 1.0) ** 2 + drift**2), dtype=np.float64)
 
 
 def fit_regression(inputs: Sequence[KernelInput], us: Floats, weights: Floats) -> KernelRegression:

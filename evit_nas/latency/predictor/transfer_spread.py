@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import exp, hypot, log
+from math import exp, hypot
 from statistics import median
 
 from evit_nas.graph.kernel import KernelSignature
-from evit_nas.latency.gaussian import Z95
+from evit_nas.latency.gaussian import Z95, relative_sd
 from evit_nas.latency.measurement import Measurement, Provenance
 from evit_nas.latency.predictor.features import axes
 
 INFERRED: tuple[Provenance, ...] = ("transferred", "measured (public)")  # carried over, or the share of a block's time
-
-
 MAX_SD = 1.0  # relative, of a row: beyond it an interval says no more
 
 
@@ -39,11 +37,6 @@ def inferred_row(
     )
 
 
-def row_sd(row: Measurement) -> float:
-    """Relative standard deviation of a row's time, from its 95 % interval."""
-    return log(row.high_us / row.low_us) / (2 * Z95)
-
-
 @dataclass(frozen=True)
 class TransferSpread:
     """By family of kernels: the usual spread of inferred rows; `own`: families with a row of the device itself."""
@@ -57,7 +50,7 @@ class TransferSpread:
         own = set()
         for row in rows:
             if row.provenance in INFERRED:
-                spreads.setdefault(axes(row.signature).family, []).append(row_sd(row))
+                spreads.setdefault(axes(row.signature).family, []).append(relative_sd(row.low_us, row.high_us))
             if row.provenance != "transferred":
                 own.add(axes(row.signature).family)
         return TransferSpread({family: median(values) for family, values in spreads.items()}, frozenset(own))
