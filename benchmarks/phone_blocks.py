@@ -12,12 +12,11 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from evit_nas.errors import EvitNasError
+from evit_nas.errors import EvitNasError, InputError
 from evit_nas.latency.predictor.metrics import interval_coverage, mape, within
 from evit_nas.latency.predictor.public_model import fit_blocks
 from evit_nas.latency.predictor.public_rows import read_public_rows
@@ -39,9 +38,15 @@ def score(train: Path, test: Path, device: str) -> dict[str, float | int]:
 
 def split(source: Path, share: float, by: str, out: Path, seed: int) -> None:
     """Write DIR/train.csv with about `share` of the rows and DIR/test.csv with the others."""
-    with source.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        header, records = list(reader.fieldnames or ()), list(reader)
+    try:
+        with source.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            header, records = list(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{source}: not a readable CSV ({error})") from None
+    for name in ("block", "hw_in", "cin"):
+        if name not in header:
+            raise InputError(f"{source}: no column {name!r}")
     groups = [
         f"{row['block']} {row['hw_in']} {row['cin']}" if by == "family" else str(i) for i, row in enumerate(records)
     ]
@@ -67,15 +72,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="DIR")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if options.split is not None and options.out is not None:
-        split(options.split, options.share, options.by, options.out, options.seed)
-        return
-    if options.train is None or options.test is None or options.device is None:
-        parser.error("give --train, --test and --device, or --split and --out")
     try:
+        if options.split is not None and options.out is not None:
+            split(options.split, options.share, options.by, options.out, options.seed)
+            return
+        if options.train is None or options.test is None or options.device is None:
+            parser.error("give --train, --test and --device, or --split and --out")
         figures = score(options.train, options.test, options.device)
     except EvitNasError as error:
-        sys.exit(f"error: {error}")
+        parser.exit(error.exit_code, f"error: {error}\n")
     print(json.dumps(figures) if options.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
 
 

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from evit_nas.errors import EvitNasError, InputError
+from evit_nas.errors import EvitNasError
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.metrics import interval_coverage, mape, within
 from evit_nas.latency.predictor.network_rows import (
@@ -36,7 +35,7 @@ from evit_nas.latency.predictor.network_sum import dense_share, fit_networks, ke
 from evit_nas.latency.predictor.public_model import TermCosts
 from evit_nas.latency.predictor.public_rows import read_public_rows
 
-BLOCK_COLUMNS = {"pixel4": "pixel4_ms"}  # phones of which both blocks and networks are published
+BLOCK_COLUMN, BLOCK_PHONE = "pixel4_ms", "pixel4"  # the one phone of which both blocks and networks are published
 FEW_DENSE = 0.05
 
 
@@ -52,11 +51,9 @@ def figures(predicted: tuple[Floats, Floats, Floats], ms: Floats) -> dict[str, f
     }
 
 
-def block_costs(path: Path, device: str) -> TermCosts:
-    """Costs of kernels from the public blocks of the phone."""
-    if device not in BLOCK_COLUMNS:
-        raise InputError(f"--column: no public blocks of {device!r}; there are some of {', '.join(BLOCK_COLUMNS)}")
-    return kernel_costs(read_public_rows(path, BLOCK_COLUMNS[device]))
+def block_costs(path: Path) -> TermCosts:
+    """Costs of kernels from the public blocks of SD855. Networks of another phone are scaled sums of the same."""
+    return kernel_costs(read_public_rows(path, BLOCK_COLUMN))
 
 
 def draws(
@@ -82,10 +79,9 @@ def draws(
 
 def show_draws(options: argparse.Namespace) -> None:
     """One line for each set of cores and number of training networks."""
-    columns = [options.column] if options.column else float_columns(options.networks, tuple(BLOCK_COLUMNS))
-    shapes = read_shapes(options.shapes)
+    columns = [options.column] if options.column else float_columns(options.networks, (BLOCK_PHONE,))
+    shapes, costs = read_shapes(options.shapes), block_costs(options.blocks)
     for column in columns:
-        costs = block_costs(options.blocks, column.split("|")[0])
         networks, threads = read_network_rows(options.networks, shapes, column), threads_of(column)
         for count, times in ((10, options.draws), (40, options.draws), (len(networks), len(networks))):
             every, few = draws(costs, networks, threads, count, times)
@@ -109,13 +105,12 @@ def main() -> None:
             return
         if options.train is None or options.test is None or options.column is None:
             parser.error("give --train, --test and --column, or --networks")
-        costs, shapes = block_costs(options.blocks, options.column.split("|")[0]), read_shapes(options.shapes)
-        training = read_network_rows(options.train, shapes, options.column)
-        model = fit_networks(costs, training, threads=max(1, threads_of(options.column)))
-        test = read_network_rows(options.test, shapes, options.column)
+        shapes = read_shapes(options.shapes)
+        training, test = (read_network_rows(path, shapes, options.column) for path in (options.train, options.test))
+        model = fit_networks(block_costs(options.blocks), training, threads=max(1, threads_of(options.column)))
         result = figures(model.predict(test.kernels), test.ms)
     except EvitNasError as error:
-        sys.exit(f"error: {error}")
+        parser.exit(error.exit_code, f"error: {error}\n")
     print(json.dumps(result) if options.json else "\n".join(f"{name}: {value}" for name, value in result.items()))
 
 

@@ -6,7 +6,6 @@ python benchmarks/public_tables.py --blocks CSV --tables latency_tables
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from evit_nas.errors import EvitNasError
@@ -26,7 +25,7 @@ def main() -> None:
             path = table_path(options.tables, table.conditions)
             print(f"{path}: {len(write_table(table, path).rows)} kernel rows")
     except EvitNasError as error:
-        sys.exit(f"error: {error}")
+        parser.exit(error.exit_code, f"error: {error}\n")
 
 
 if __name__ == "__main__":

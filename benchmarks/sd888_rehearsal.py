@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +84,7 @@ def main() -> None:
         source, target = (read_public_rows(options.blocks, name) for name in (SOURCE, options.target))
         others = [read_public_rows(options.blocks, name) for name in OTHERS if name != options.target]
     except EvitNasError as error:
-        sys.exit(f"error: {error}")
+        parser.exit(error.exit_code, f"error: {error}\n")
     rehearsed = [log_errors(source, other) for other in others]
     for name, errors in log_errors(source, target).items():
         half = max(float(np.quantile(np.abs(phone[name]), 0.9)) for phone in rehearsed)

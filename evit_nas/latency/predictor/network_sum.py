@@ -45,6 +45,7 @@ SPEEDUP_POWER = 0.87  # n threads do the rest n**0.87 times as fast (1.8 with tw
 NOISE = 0.04  # relative: what factors alone leave
 AMPLITUDE, LENGTH, PROCESS_NOISE = 0.05, 0.2, 0.02
 MIN_PROCESS_ROWS = 20
+USUAL_HALF_WIDTH = Z90 * 0.1  # in log time, where networks are too few to show their own
 ROUNDS = 4
 
 
@@ -56,7 +57,7 @@ class NetworkModel:
     factors: Floats
     sums: Floats
     residual: Floats
-    half_width: float = Z90 * 0.1
+    half_width: float = USUAL_HALF_WIDTH
 
     def predict(self, networks: Sequence[Signatures]) -> tuple[Floats, Floats, Floats]:
         """Milliseconds and their 90 % interval (low, high), each shape (N,)."""
@@ -77,12 +78,19 @@ def fit_networks(costs: TermCosts, networks: NetworkRows, *, level: float = 0.9,
     """
     model = _fit(costs, group_sums(networks.kernels, costs), networks.ms, threads)
     errors = []
-    for i in range(len(networks)):
+    for i in range(len(networks) if len(networks) > 1 else 0):
         others = np.delete(np.arange(len(networks)), i)
         left = _fit(costs, model.sums[others], networks.ms[others], threads)
         errors.append(abs(float(np.log(left.predict(networks.kernels[i : i + 1])[0][0] / networks.ms[i]))))
-    rank = min(len(errors), int(np.ceil(level * (len(errors) + 1))))
-    return NetworkModel(costs, model.factors, model.sums, model.residual, float(np.sort(errors)[rank - 1]))
+    return NetworkModel(costs, model.factors, model.sums, model.residual, _half_width(np.array(errors), level))
+
+
+def _half_width(errors: Floats, level: float) -> float:
+    """The conformal quantile of errors (N,); where they are too few to have one, never less than the usual width."""
+    rank = int(np.ceil(level * (len(errors) + 1)))
+    if rank <= len(errors):
+        return float(np.sort(errors)[rank - 1])
+    return max(USUAL_HALF_WIDTH, float(errors.max(initial=0.0)))
 
 
 def kernel_costs(blocks: PublicRows) -> TermCosts:

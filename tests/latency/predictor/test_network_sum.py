@@ -15,6 +15,7 @@ from evit_nas.latency.predictor.network_sum import (
     GROUPS,
     SERIAL_GROUPS,
     SPEEDUP_POWER,
+    USUAL_HALF_WIDTH,
     dense_share,
     fit_networks,
     group_of,
@@ -51,6 +52,12 @@ def test_networks_left_out_are_predicted_from_ten(networks: NetworkRows) -> None
     assert np.abs(ms / test.ms - 1).max() < 0.1
     assert (low < ms).all()
     assert (ms < high).all()
+
+
+def test_one_network_is_enough_for_a_scale_and_a_usual_interval(networks: NetworkRows) -> None:
+    ms, low, high = fit_networks(COSTS, networks.take(np.arange(1))).predict(networks.kernels)
+    assert np.abs(ms / networks.ms - 1).max() < 0.3
+    assert np.log(high / low) == pytest.approx(2 * USUAL_HALF_WIDTH)
 
 
 def test_groups_and_dense_share() -> None:
