@@ -8,7 +8,7 @@ share of 90 % intervals that hold, for all networks, by group, by bin of MACs an
 pairs of nearly equal MACs; how well the first timing of a network predicts its second; and how much of the time of
 members drawn uniformly from the whole space lies outside of what was measured.
 
-A measured time is the median of four timings, brought to the speed that the machine had when the table was measured: by
+A time is the median of three timings, brought to the speed that the machine had when the table was measured: by
 the median ratio of networks of the table timed again beside the others, and by half of the move of the reference model
 at each timing. `as_timed` has the figures without that, which is what the interval is for: it holds the machine's drift
 (`speed`: times its former time).

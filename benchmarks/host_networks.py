@@ -9,9 +9,9 @@ Times what is not in FILE yet, for S seconds at most, and says how much is left.
 - large: 20 members log-uniform from 20 to 160 G (two thirds of all members are in between; a larger one takes minutes);
 - anchor: 30 of a profile's plan, spread over it: how fast the machine is now against when the table was measured.
 
-None of the others is in the plan of a profile. Each is timed four times, each time after all others, in a session of
-its own: 0.25 s and four runs at least, three from 5 G on, two above 20 G. All of it takes less than half an hour;
-`--share 0.2` times the first fifth of every group.
+None of the others is in the plan of a profile. Each is timed three times, each time after all others, in a session of
+its own: 0.25 s and four runs at least, three from 5 G on, two above 20 G. A timing beside which the reference model
+moved is repeated later, twice at most. All of it takes half an hour; `--share 0.2` times a fifth of every group.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ PER_GROUP = 10  # neighbours of each official network
 OFFICIAL_SIZE = (512, 1024)
 MAX_MACS, LARGE_MACS = 20e9, 160e9
 ANCHOR, ANCHORS, ANCHOR_MACS = "anchor", 30, 5e9
-PASSES = 4
+PASSES = 3
+ATTEMPTS = 3  # at a timing beside which the reference model moves
 FELT = 0.5  # share of a single move of the reference model that a network feels: 0.2 to 1.1 in three sessions
 TIMINGS = Path("reports/host_accuracy.jsonl")
 Key = tuple[str, int]  # group, number in it
@@ -108,15 +109,23 @@ def _neighbours(space: SearchSpace, official: Sequence[Candidate]) -> list[Candi
 
 
 def read_timings(path: Path) -> dict[tuple[int, Key], tuple[float, float]]:
-    """(pass, network) -> milliseconds, the reference model's microseconds then; from the finished lines of `path`."""
+    """(pass, network) -> milliseconds, the reference model's microseconds then; from the finished lines of `path`.
+
+    Of a timing that was disturbed ATTEMPTS times the calmest counts; until then it is missing.
+    """
     if not path.exists():
         return {}
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return {
-        (line["pass"], (line["group"], line["number"])): (line["latency_ms"], line["canary_us"])
-        for line in lines
-        if line.get("seed") == SEED
-    }
+    tried: dict[tuple[int, Key], list[dict[str, float]]] = {}
+    for line in lines:
+        if line["seed"] == SEED:
+            tried.setdefault((line["pass"], (line["group"], line["number"])), []).append(line)
+    found = {}
+    for key, attempts in tried.items():
+        calmest = min(attempts, key=lambda line: (bool(line["problem"]), line["canary_us"]))
+        if not calmest["problem"] or len(attempts) >= ATTEMPTS:
+            found[key] = (calmest["latency_ms"], calmest["canary_us"])
+    return found
 
 
 def load_timed(path: Path, table: Path, share: float = 1.0) -> Timed:
@@ -143,19 +152,24 @@ def load_timed(path: Path, table: Path, share: float = 1.0) -> Timed:
 
 def time_networks(networks: Mapping[Key, Candidate], path: Path, seconds: float) -> int:
     """Time what is not timed yet, for `seconds` at most; the number of timings left."""
-    done, started = read_timings(path), time.monotonic()
-    todo = [(turn, key) for turn in range(PASSES) for key in networks if (turn, key) not in done]
+    started = time.monotonic()
     path.parent.mkdir(parents=True, exist_ok=True)
     with machine_lock("timing"), path.open("a", encoding="utf-8") as file:
         canary = Canary(HostDevice())
         canary.settle()
-        for count, (turn, (group, number)) in enumerate(todo):
-            if time.monotonic() - started > seconds:
-                return len(todo) - count
-            row = {"seed": SEED, "pass": turn, "group": group, "number": number}
-            file.write(json.dumps({**row, **_timing(canary, networks[group, number])}) + "\n")
-            file.flush()
+        while todo := _left(networks, path):
+            for count, (turn, (group, number)) in enumerate(todo):
+                if time.monotonic() - started > seconds:
+                    return len(todo) - count
+                row = {"seed": SEED, "pass": turn, "group": group, "number": number}
+                file.write(json.dumps({**row, **_timing(canary, networks[group, number])}) + "\n")
+                file.flush()
     return 0
+
+
+def _left(networks: Mapping[Key, Candidate], path: Path) -> list[tuple[int, Key]]:
+    done = read_timings(path)
+    return [(turn, key) for turn in range(PASSES) for key in networks if (turn, key) not in done]
 
 
 def _timing(canary: Canary, member: Candidate) -> dict[str, object]:

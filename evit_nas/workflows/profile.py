@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from evit_nas.errors import InputError, TableError
-from evit_nas.latency.predictor.needed import extreme_blocks, typical_blocks
+from evit_nas.latency.predictor.needed import extreme_blocks
 from evit_nas.latency.profiler.alone import blocks_alone, measure_alone, operators_alone
 from evit_nas.latency.profiler.devices.host import HostDevice
 from evit_nas.latency.profiler.devices.phone_rounds import read_rounds
@@ -27,8 +27,6 @@ from evit_nas.workflows.results import ProfileResult
 
 COVERAGE_MEMBERS = 30
 COVERAGE_SEED = 1
-TYPICAL_MEMBERS, TYPICAL_SEED = 20, 2
-ALONE_S = 150.0  # for blocks by themselves: the extremes of the space first, then those of typical members
 FAR_PERCENT = 10.0  # left-out error beyond which the known device says little of this one
 
 
@@ -88,10 +86,9 @@ def profile(
 def _beyond_members(table: Path, space: SearchSpace, threads: int, shown: Progress) -> int:
     """Shapes that only the largest members have, and operators that only other networks have; rows added."""
     extremes = extreme_blocks(space, [row.signature for row in load_table(table).rows])
-    blocks = (*extremes, *typical_blocks(space, seed=TYPICAL_SEED, count=TYPICAL_MEMBERS))
     with machine_lock("timing", note=shown.note):
         device = HostDevice(threads=threads)
-        rows = measure_alone(device, table, blocks_alone(blocks), limit_s=ALONE_S)
+        rows = measure_alone(device, table, blocks_alone(extremes))
         return rows + measure_alone(device, table, operators_alone(operator_signatures()))
 
 

@@ -52,13 +52,6 @@ def needed_ranges(blocks: Iterable[Block]) -> Ranges:
     return Ranges.of(axes for block in blocks for axes in _inside(block))
 
 
-def typical_blocks(space: SearchSpace, *, seed: int, count: int) -> tuple[Block, ...]:
-    """Distinct blocks of `count` members that are drawn uniformly, shuffled: most of them are large."""
-    members = space.sample(seed, count)
-    blocks = list(dict.fromkeys(placed.block for m in members for placed in layout(m.arch, m.resolution)))
-    return tuple(blocks[i] for i in np.random.default_rng(seed).permutation(len(blocks)))
-
-
 def extreme_blocks(space: SearchSpace, measured: Iterable[KernelSignature]) -> tuple[Block, ...]:
     """Blocks, cheapest first, that stretch the hull of the kernels `measured` over all kernels of members of `space`.
 

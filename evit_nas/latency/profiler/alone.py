@@ -7,7 +7,6 @@ inside members, which are therefore measured first.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -58,21 +57,19 @@ def blocks_alone(blocks: Iterable[Block]) -> Iterator[Alone]:
         )
 
 
-def measure_alone(device: Device, table: Path, models: Iterable[Alone], *, limit_s: float = float("inf")) -> int:
+def measure_alone(device: Device, table: Path, models: Iterable[Alone]) -> int:
     """Add a row for each wanted kernel that `table` lacks; the number added. The caller holds the machine's lock.
 
-    A model whose round stayed disturbed, and all that is left after `limit_s` seconds, is left for the next run.
+    A model whose round stayed disturbed is left for the next run.
     """
     provenance = load_table(table).provenance
     canary = Canary(device)
     canary.settle()
     if provenance.canary_us is not None:
         canary.move_reference(provenance.canary_us)
-    started, added = time.monotonic(), 0
+    added = 0
     with TableWriter(table.parent.parent, provenance) as writer:
         for model in models:
-            if time.monotonic() - started > limit_s:
-                break
             if any(signature not in writer for signature in model.signatures):
                 added += _measure(device, canary, writer, model)
         if added:

@@ -11,7 +11,7 @@ from evit_nas.graph.fuse import fuse
 from evit_nas.graph.kernel import KernelSignature
 from evit_nas.latency.predictor.coverage import Ranges
 from evit_nas.latency.predictor.features import hull_axes
-from evit_nas.latency.predictor.needed import corner_blocks, extreme_blocks, needed_ranges, typical_blocks
+from evit_nas.latency.predictor.needed import corner_blocks, extreme_blocks, needed_ranges
 from evit_nas.space.space import SearchSpace, load_space
 
 
@@ -54,10 +54,3 @@ def test_what_is_measured_is_not_asked_for_again(space: SearchSpace) -> None:
     first = extreme_blocks(space, ())
     again = extreme_blocks(space, alone(first))
     assert len(again) == 0
-
-
-def test_typical_blocks_are_those_of_members(space: SearchSpace) -> None:
-    members = space.sample(5, 3)
-    blocks = {placed.block for member in members for placed in layout(member.arch, member.resolution)}
-    assert set(typical_blocks(space, seed=5, count=3)) == blocks
-    assert typical_blocks(space, seed=5, count=3) == typical_blocks(space, seed=5, count=3)

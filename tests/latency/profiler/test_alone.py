@@ -64,9 +64,8 @@ def test_an_operator_gets_one_row(table: Path) -> None:
     assert [row.signature for row in load_table(table).rows] == [signature]
 
 
-def test_what_is_disturbed_or_late_is_left_for_the_next_run(table: Path) -> None:
+def test_what_is_disturbed_is_left_for_the_next_run(table: Path) -> None:
     device = MadeUp()
     device.problem = "the core was taken away"
     assert measure_alone(device, table, blocks_alone([BLOCK])) == 0
-    assert measure_alone(MadeUp(), table, blocks_alone([BLOCK]), limit_s=-1.0) == 0
     assert load_table(table).rows == ()
