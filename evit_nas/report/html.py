@@ -86,11 +86,17 @@ def _winner(winner: Winner) -> dict[str, Any]:
         "params": f"{winner.params / 1e6:.2f}",
         "coverage": " / ".join(f"{100 * share:.0f}" for share in shares),
         "provenance": winner.provenance,
-        "verified": winner.verification if winner.verified_ms is None else f"{winner.verified_ms:.1f} ms",
+        "verified": _verified(winner),
         "verified_range": _range(winner.verified_low_ms, winner.verified_high_ms),
         "missed": winner.missed_budget,
         "departures": winner.departures,
     }
+
+
+def _verified(winner: Winner) -> str:
+    if winner.verified_ms is None:
+        return winner.verification
+    return f"{winner.verified_provenance} {winner.verified_ms:.1f} ms"
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -41,7 +41,7 @@ class Manifest:
     trials: int
     evaluated: int
     fastest_ms: float  # least latency of the space
-    verification: str  # in words, for example `not verified: no sm8450 attached`
+    verification: str  # in words, for example `winners re-measured on this machine`
     latency_error: str = ""  # what is known of the predictor's error, in words
     accuracy_error: str = ""  # and of the estimator's
     notes: tuple[str, ...] = ()

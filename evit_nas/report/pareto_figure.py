@@ -54,6 +54,7 @@ class ParetoInfo:
     published: tuple[Mark, ...]
     estimated: tuple[Mark, ...]
     verified: tuple[Mark, ...]
+    verified_as: str  # `measured`, or `simulated` where a stand-in was timed
 
 
 def pareto_info(run: RunData, axis: Axis) -> ParetoInfo:
@@ -76,6 +77,7 @@ def pareto_info(run: RunData, axis: Axis) -> ParetoInfo:
         published=_reference_marks(run.references, "published", axis),
         estimated=_reference_marks(run.references, "estimated", axis),
         verified=tuple(Mark(label="", x=w.verified_ms or 0.0, y=w.value) for w in verified),
+        verified_as=", ".join(sorted({w.verified_provenance for w in verified})),
     )
 
 
@@ -173,7 +175,11 @@ def _draw_marks(axes: Axes, info: ParetoInfo) -> None:
         (info.estimated, "official, as estimated here", {"marker": "s", "mfc": "white", "mec": style.INK, "ms": 5}),
         (info.published, "official, as published", {"marker": "D", "mfc": style.INK, "mec": style.INK, "ms": 5}),
         (info.winners, "best networks, 90 % intervals", {"marker": "o", "mfc": style.BEST, "mec": "white", "ms": 8}),
-        (info.verified, "best networks, measured", {"marker": "X", "mfc": style.VERIFIED, "mec": "white", "ms": 8}),
+        (
+            info.verified,
+            f"best networks, {info.verified_as}",
+            {"marker": "X", "mfc": style.VERIFIED, "mec": "white", "ms": 8},
+        ),
     )
     for marks, name, look in groups:
         if not marks:

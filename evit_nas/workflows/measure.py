@@ -10,7 +10,7 @@ from evit_nas.errors import InputError
 from evit_nas.graph.lowering import PLAIN, Schedule, strip_schedule
 from evit_nas.latency.profiler.devices.phone_session import find_phone
 from evit_nas.latency.profiler.host import measure_graph
-from evit_nas.latency.profiler.phone import measure_on_phone
+from evit_nas.latency.profiler.phone import phone_timer
 from evit_nas.latency.profiler.protocol import Timing
 from evit_nas.space.arch import ArchConfig, Resolution
 from evit_nas.tflite.runtime_isolated import run_isolated
@@ -81,7 +81,8 @@ def _on_host(threads: int, note: Callable[[str], None]) -> _TimeAll:
 
 def _on_phone(device: str, threads: int, note: Callable[[str], None]) -> _TimeAll:
     def timed(models: tuple[bytes, ...]) -> tuple[str, tuple[Timing, ...]]:
-        done = measure_on_phone(find_phone(device), models, threads=threads, note=note)
+        with phone_timer(find_phone(device), threads=threads, note=note) as timed_there:
+            done = [timed_there(model) for model in models]
         return done[0].facts.conditions.device, tuple(item.timing for item in done)
 
     return timed

@@ -269,7 +269,11 @@ class MeasureResult(Result):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BestNetwork:
-    """One network of the front. `arch` is its YAML file; `miou` is left out where the metric is another one."""
+    """One network of the front. `arch` is its YAML file; `miou` is left out where the metric is another one.
+
+    `verified` tells how it was re-measured, in words; `verified_ms` is None where it was not, its provenance
+    `measured` or `simulated`.
+    """
 
     arch: Path
     resolution: str
@@ -283,19 +287,24 @@ class BestNetwork:
     macs: int
     params: int
     verified: str
+    verified_ms: float | None = None
+    verified_low_ms: float | None = None
+    verified_high_ms: float | None = None
+    verified_provenance: str = ""
     departures: tuple[str, ...] = ()
     miou: float | None = field(default=None, metadata=_OMIT_NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult(Result):
-    """`run` is the run folder, None where nothing was searched; `verified`: all of `best` were re-measured."""
+    """`run` is the run folder, None where nothing was searched. `verified`: all of `best` were re-measured; times of a
+    stand-in count for simulated tables only."""
 
     run: Path | None
     feasible: bool
     best: tuple[BestNetwork, ...]
     verified: bool
-    verification: str = ""  # in words, for example `not verified: no sm8450 attached`
+    verification: str = ""  # in words, for example `winners re-measured on this machine`
     evaluated: int = 0
     seconds: float = 0.0
     page: Path | None = None

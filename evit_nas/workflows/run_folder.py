@@ -27,7 +27,7 @@ PACKAGES = ("evit-nas", "torch", "optuna", "ai-edge-litert", "numpy", "scikit-le
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a search scores and judges with. `at_hand`: the device is this machine, so winners can be re-measured."""
+    """What a search scores and judges with. `phone`: serial of the phone that was asked for, "" where none was."""
 
     request: SearchRequest
     space: SearchSpace
@@ -35,7 +35,7 @@ class Setting:
     estimator: AccuracyEstimator
     lowering: Lowering
     scorer: PopulationScorer
-    at_hand: bool
+    phone: str
 
 
 def run_data(
@@ -43,6 +43,7 @@ def run_data(
     study: StudyResult,
     winners: Sequence[tuple[Candidate, Winner]],
     *,
+    verification: str,
     run: Path,
     fastest_ms: float,
     seconds: float,
@@ -50,7 +51,7 @@ def run_data(
     """Everything that the report draws."""
     kept = tuple(winner for _, winner in winners)
     return RunData(
-        manifest=_manifest(setting, study, kept, run=run, fastest_ms=fastest_ms, seconds=seconds),
+        manifest=_manifest(setting, study, kept, verification, run=run, fastest_ms=fastest_ms, seconds=seconds),
         evaluated=_evaluated(setting, study),
         winners=kept,
         references=_references(setting),
@@ -96,7 +97,14 @@ def _stage_times(setting: Setting, candidate: Candidate) -> dict[str, float]:
 
 
 def _manifest(
-    setting: Setting, study: StudyResult, winners: Sequence[Winner], *, run: Path, fastest_ms: float, seconds: float
+    setting: Setting,
+    study: StudyResult,
+    winners: Sequence[Winner],
+    verification: str,
+    *,
+    run: Path,
+    fastest_ms: float,
+    seconds: float,
 ) -> Manifest:
     request, model, estimator = setting.request, setting.model, setting.estimator
     return Manifest(
@@ -119,18 +127,11 @@ def _manifest(
         trials=request.trials,
         evaluated=len(study.rows),
         fastest_ms=fastest_ms,
-        verification=_verification(setting, winners),
+        verification=verification,
         latency_error=_latency_error(model),
         accuracy_error=f"leaving one network out: {estimator.loo_error:.2f} points on average",
         notes=(f"free dimensions: {', '.join(sorted(estimator.evidence))}; all others at their official values",),
     )
-
-
-def _verification(setting: Setting, winners: Sequence[Winner]) -> str:
-    if not setting.at_hand:
-        return f"not verified: no {setting.model.device} attached"
-    missed = sum(winner.missed_budget for winner in winners)
-    return "winners re-measured on this machine" + (f"; {missed} missed the budget and gave way" if missed else "")
 
 
 def _latency_error(model: DeviceModel) -> str:

@@ -16,12 +16,13 @@ from evit_nas.search.seeds import seed_rows
 from evit_nas.search.study import Generation, StudyResult, open_storage, run_study
 from evit_nas.space.space import load_space
 from evit_nas.workflows.candidates import resolve_lowering
-from evit_nas.workflows.latency import HOST, open_device
+from evit_nas.workflows.latency import open_device
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.results import BestNetwork, SearchResult
 from evit_nas.workflows.run_folder import Setting, run_data
 from evit_nas.workflows.scoring import PopulationScorer
 from evit_nas.workflows.search_request import SearchRequest, new_request, request_of
+from evit_nas.workflows.verify import device_and_phone
 from evit_nas.workflows.winners import judge_winners
 
 JOURNAL = "generations.jsonl"
@@ -47,15 +48,17 @@ def search(
 ) -> SearchResult:
     """Search `space` under `budget_ms`. `resume`: a run folder whose search goes on as it was asked for.
 
-    Raises Infeasible where even the fastest member is over the budget.
+    `device`: `host`, a device that has a table, or the serial of an attached phone that has one. Winners are
+    re-measured on it where it is at hand. Raises Infeasible where even the fastest member is over the budget.
     """
     started = time.monotonic()
     shown = progress or Silent()
     if resume is not None:
         return _go_on(resume, shown, started)
+    named, phone = device_and_phone(device, tables)
     request = new_request(
         budget_ms=budget_ms,
-        device=device,
+        device=named,
         space=space,
         accuracy=accuracy,
         trials=trials,
@@ -66,7 +69,7 @@ def search(
         merge=merge,
         storage=storage,
     )
-    setting = _open(request)
+    setting = _open(request, phone)
     least = check_budget(setting.space, setting.scorer.score, request.budget_ms)
     if request.storage:
         open_storage(request.storage)  # a storage that cannot be opened leaves no run folder behind
@@ -89,7 +92,7 @@ def _go_on(run: Path, progress: Progress, started: float) -> SearchResult:
     return _finish(setting, study, run, least.latency_ms, progress, started)
 
 
-def _open(request: SearchRequest) -> Setting:
+def _open(request: SearchRequest, phone: str = "") -> Setting:
     whole = load_space(request.space)
     model = open_device(request.device, tables=request.tables_dir, threads=request.threads, merge=request.merge)
     estimator = open_source(request.accuracy, whole.spec.task)
@@ -102,7 +105,7 @@ def _open(request: SearchRequest) -> Setting:
         estimator=estimator,
         lowering=lowering,
         scorer=PopulationScorer(space, model.predictor, estimator, lowering),
-        at_hand=request.device == HOST,
+        phone=phone,
     )
 
 
@@ -139,15 +142,25 @@ def _finish(
     """Winners, run folder, page."""
     folder(run / "best")
     seconds = time.monotonic() - started
-    winners = judge_winners(setting, study, run, progress)
-    data = run_data(setting, study, winners, run=run, fastest_ms=fastest_ms, seconds=seconds)
+    judged = judge_winners(setting, study, run, progress)
+    data = run_data(
+        setting,
+        study,
+        judged.winners,
+        verification=judged.verification,
+        run=run,
+        fastest_ms=fastest_ms,
+        seconds=seconds,
+    )
     write_run(run, data)
     page, *_ = write_report(data, run)
     return SearchResult(
         run=run,
         feasible=True,
-        best=tuple(_best(winner, run, setting.estimator.metric) for _, winner in winners if not winner.missed_budget),
-        verified=setting.at_hand,
+        best=tuple(
+            _best(winner, run, setting.estimator.metric) for _, winner in judged.winners if not winner.missed_budget
+        ),
+        verified=judged.verified,
         verification=data.manifest.verification,
         evaluated=len(study.rows),
         seconds=time.monotonic() - started,
@@ -170,6 +183,10 @@ def _best(winner: Winner, run: Path, metric: str) -> BestNetwork:
         macs=winner.macs,
         params=winner.params,
         verified=winner.verification,
+        verified_ms=winner.verified_ms,
+        verified_low_ms=winner.verified_low_ms,
+        verified_high_ms=winner.verified_high_ms,
+        verified_provenance=winner.verified_provenance,
         departures=winner.departures,
         miou=winner.value if metric == "miou" else None,
     )

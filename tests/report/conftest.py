@@ -32,7 +32,7 @@ def make_manifest(**changes: object) -> Manifest:
         "trials": 2000,
         "evaluated": 800,
         "fastest_ms": 9.3,
-        "verification": "not verified: no sm8450 attached",
+        "verification": "not verified: sm8450: no phone of this chip is attached; connect one",
         "latency_error": "leave one network out, 16 published times: 2.1 %",
         "accuracy_error": "leave one network out: 0.6 points",
     }
@@ -80,7 +80,7 @@ def make_winners(evaluated: Evaluated, count: int = 8) -> tuple[Winner, ...]:
             interpolated=0.25,
             extrapolated=0.05,
             provenance="calibrated",
-            verification="not verified: no sm8450 attached",
+            verification="not verified: no phone of this chip is attached",
             departures=("stage 3 is 80 wide, the anchors 64 and 128", "head depth 2") if rank % 2 else (),
         )
         for rank, i in enumerate(best, start=1)

@@ -40,9 +40,16 @@ def test_a_point_without_latency_is_not_drawn_at_zero(run: RunData) -> None:
 
 
 def test_measured_winners_are_drawn_against_latency_only(run: RunData) -> None:
-    first = replace(run.winners[0], verified_ms=191.0, verified_low_ms=190.0, verified_high_ms=192.5)
+    first = replace(
+        run.winners[0],
+        verified_ms=191.0,
+        verified_low_ms=190.0,
+        verified_high_ms=192.5,
+        verified_provenance="simulated",
+    )
     verified = replace(run, winners=(first, *run.winners[1:]))
     assert [mark.x for mark in pareto_info(verified, "latency").verified] == [191.0]
+    assert pareto_info(verified, "latency").verified_as == "simulated"
     assert pareto_info(verified, "macs").verified == ()
 
 

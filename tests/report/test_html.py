@@ -56,7 +56,7 @@ def test_page_says_what_the_numbers_rest_on(run: RunData, tmp_path: Path) -> Non
         "calibrated",
         "70 / 25 / 5",
         "stage 3 is 80 wide",
-        "Not verified: no sm8450 attached",
+        "Not verified: sm8450: no phone of this chip is attached",
         "evit-nas search --budget 200ms --device sm8450",
         f"evit-nas export {tmp_path}/networks/01.yaml --format tflite,onnx,pt",
         "leave one network out: 0.6 points",
@@ -66,11 +66,23 @@ def test_page_says_what_the_numbers_rest_on(run: RunData, tmp_path: Path) -> Non
 
 def test_measured_and_missed_networks_are_marked(run: RunData, tmp_path: Path) -> None:
     missed = replace(
-        run.winners[0], verified_ms=215.0, verified_low_ms=214.0, verified_high_ms=216.0, missed_budget=True
+        run.winners[0],
+        verified_ms=215.0,
+        verified_low_ms=214.0,
+        verified_high_ms=216.0,
+        verified_provenance="measured",
+        missed_budget=True,
     )
-    kept = replace(run.winners[1], verified_ms=196.4, verified_low_ms=196.0, verified_high_ms=197.0)
+    kept = replace(
+        run.winners[1],
+        verified_ms=196.4,
+        verified_low_ms=196.0,
+        verified_high_ms=197.0,
+        verified_provenance="simulated",
+    )
     page = render_page(replace(run, winners=(missed, kept)), tmp_path, FIGURES)
-    assert "215.0 ms" in page
+    assert "measured 215.0 ms" in page
+    assert "simulated 196.4 ms" in page
     assert page.count("misses the budget") == 1
     assert f"export {tmp_path}/networks/02.yaml" in page, "the network that missed is not the best one"
 

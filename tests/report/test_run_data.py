@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evit_nas.errors import InputError
+from evit_nas.report.csv_files import write_rows
 from evit_nas.report.run_data import Evaluated, RunData, read_run, write_run
 
 
@@ -97,3 +99,13 @@ def test_a_missing_file_is_named(run: RunData, tmp_path: Path) -> None:
     (tmp_path / "evaluated.csv").unlink()
     with pytest.raises(InputError, match=r"evaluated\.csv: missing"):
         read_run(tmp_path)
+
+
+def test_winners_of_before_provenance_was_kept_were_measured(run: RunData, tmp_path: Path) -> None:
+    timed = replace(run.winners[0], verified_ms=191.0, verified_low_ms=190.0, verified_high_ms=192.0)
+    write_run(tmp_path, replace(run, winners=(timed, *run.winners[1:])))
+    rows = list(csv.DictReader((tmp_path / "pareto.csv").read_text().splitlines()))
+    for row in rows:
+        del row["verified_provenance"]
+    write_rows(tmp_path / "pareto.csv", rows)
+    assert [winner.verified_provenance for winner in read_run(tmp_path).winners[:2]] == ["measured", ""]

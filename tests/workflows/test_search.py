@@ -43,8 +43,9 @@ def test_winners_hold_the_budget_and_stand_as_files(finished):
 def test_a_device_that_is_not_at_hand_is_said_to_be_so(finished):
     _, result = finished
     assert not result.verified
-    assert result.verification == "not verified: no sm8450 attached"
-    assert all(best.verified == result.verification for best in result.best)
+    assert result.verification.startswith("not verified: sm8450: no phone of this chip is attached; connect one")
+    assert all(best.verified == "not verified: no phone of this chip is attached" for best in result.best)
+    assert all((best.verified_ms, best.verified_provenance) == (None, "") for best in result.best)
 
 
 def test_the_run_folder_reads_back(finished):

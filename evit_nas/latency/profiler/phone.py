@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,23 +81,28 @@ def profile_phone(
         return PhoneResult(result=result, facts=device.facts, phone_s=device.busy_s)
 
 
-def measure_on_phone(
+@contextmanager
+def phone_timer(
     serial: str,
-    models: tuple[bytes, ...],
     *,
+    core: str | None = None,
     threads: int = 1,
     seconds: float = 0.5,
     rounds: tuple[int, int] = (3, 8),
     note: Callable[[str], None],
-) -> tuple[PhoneTiming, ...]:
-    """Latencies of whole .tflite files on a phone's default cores, one after the other beside a canary."""
-    with open_phone(serial, threads=threads, note=note) as device:
+) -> Iterator[Callable[[bytes], PhoneTiming]]:
+    """A phone made ready; gives what times whole .tflite files on it, one after the other beside a canary.
+
+    Raises DeviceError, InputError (also the function does), as `open_phone`.
+    """
+    with open_phone(serial, core=core, threads=threads, note=note) as device:
         canary = Canary(device)
         canary.settle()
-        return tuple(
-            PhoneTiming(timing=time_network(canary, model, seconds=seconds, rounds=rounds), facts=device.facts)
-            for model in models
-        )
+
+        def timed(model: bytes) -> PhoneTiming:
+            return PhoneTiming(timing=time_network(canary, model, seconds=seconds, rounds=rounds), facts=device.facts)
+
+        yield timed
 
 
 def noter(progress: Report | None) -> Callable[[str], None]:

@@ -231,7 +231,9 @@ def event_centre(event: KernelEvent) -> Centre:
 def require_calm(problem: str, device: Device) -> None:
     """Raise DeviceError where a round stayed disturbed."""
     if problem:
+        facts = device.facts
+        remedy = "close the phone's apps, let it rest" if facts.serial else "stop other work on this machine"
         raise DeviceError(
-            f"{device.facts.conditions.device}: {problem} in each of {ATTEMPTS} attempts; stop other work on this "
-            "machine and start again (finished rows are kept)"
+            f"{facts.serial or facts.conditions.device}: {problem} in each of {ATTEMPTS} attempts; {remedy} "
+            "and start again (finished rows are kept)"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,10 @@ def test_a_machine_that_never_calms_down_is_named() -> None:
     assert done.thrown_away == protocol.ATTEMPTS - 1
     with pytest.raises(DeviceError, match=r"hypervisor took 30%.*finished rows are kept"):
         require_calm(done.problem, device)
+    device.facts = replace(device.facts, serial="R5CT")
+    with pytest.raises(DeviceError, match=r"^R5CT: .*close the phone's apps") as error:
+        require_calm(done.problem, device)
+    assert "this machine" not in str(error.value)
 
 
 def test_disturbed_looks_do_not_set_the_reference() -> None:

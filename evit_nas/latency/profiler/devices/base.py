@@ -16,12 +16,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceFacts:
-    """What a table's provenance says of a device; `provenance` is that of its rows.
+    """What a table's provenance says of a device; `provenance` is that of its rows, `serial` a phone's.
 
     `fresh_process`: each call is a process of its own, whose memory falls elsewhere and whose times differ by that.
     """
 
     conditions: Conditions
+    serial: str = ""
     cpu_model: str = ""
     soc: str = ""
     host_fingerprint: str = ""

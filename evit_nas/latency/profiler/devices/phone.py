@@ -54,6 +54,7 @@ class PhoneDevice:
         self._uptimes_s: list[float] = []  # of the phone at the first and the last look
         self.facts = DeviceFacts(
             conditions=conditions,
+            serial=identity.serial,
             cpu_model=_cpu_model(identity, pinned),
             soc=identity.soc.id if identity.soc else "",
             host_fingerprint=identity.fingerprint(),

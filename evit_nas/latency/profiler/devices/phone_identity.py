@@ -142,6 +142,12 @@ def _registered_role(cluster: Cluster, soc: Soc) -> str:
     return cluster.role if known is None else known.role
 
 
+def known_choice(core: str) -> str | None:
+    """A table's cores as a choice for `core_mask`; None, the default, for the words of calibrated and public tables."""
+    word = core.removeprefix("mask")
+    return word if core in ("prime", "big", "little", "fast", "any") or word != core else None
+
+
 def core_mask(identity: PhoneIdentity, core: str | None, threads: int) -> tuple[str, int]:
     """Name and affinity mask of a choice of cores: `prime` (default), `big`, `little`, `any` (0: unpinned) or a
     hexadecimal mask. Raises InputError: an unknown word, a core that the phone lacks, more threads than cores."""

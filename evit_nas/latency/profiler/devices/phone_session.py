@@ -87,6 +87,22 @@ def find_phone(device: str) -> str:
     return own.serial
 
 
+def attached_device(serial: str) -> str | None:
+    """The name that tables of an attached phone lie under; None where adb lists no phone of this serial, or is missing.
+
+    Raises DeviceError for one that is not ready.
+    """
+    try:
+        own = next((phone for phone in attached() if phone.serial == serial), None)
+    except DeviceError:
+        return None
+    if own is None:
+        return None
+    if own.state != "device":
+        raise DeviceError(f"{serial}: {own.state}; {own.advice}")
+    return identify(Adb(serial)).device
+
+
 def _of_chip(device: str, phones: tuple[Attached, ...]) -> Attached:
     wanted = _chip(device).id
     chips: dict[str, str | None] = {}
@@ -102,11 +118,11 @@ def _of_chip(device: str, phones: tuple[Attached, ...]) -> Attached:
     waiting = [phone for phone in phones if phone.state != "device"]
     if waiting:
         told = "; ".join(f"{phone.serial} is {phone.state}: {phone.advice}" for phone in waiting)
-        raise DeviceError(f"{device}: no phone with it is ready; {told}")
+        raise DeviceError(f"{device}: no phone of this chip is ready; {told}")
     listed = ", ".join(f"{serial} with {chip or 'an unknown chip'}" for serial, chip in chips.items())
     others = f" (attached: {listed})" if listed else ""
     raise DeviceError(
-        f"{device}: no phone with it is attached{others}; connect one, switch USB debugging on, and see that "
+        f"{device}: no phone of this chip is attached{others}; connect one, switch USB debugging on, and see that "
         "evit-nas devices lists it"
     )
 

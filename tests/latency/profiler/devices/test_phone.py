@@ -21,7 +21,7 @@ from evit_nas.latency.profiler.devices.adb import Adb, run_adb
 from evit_nas.latency.profiler.devices.phone_identity import core_mask, identify
 from evit_nas.latency.profiler.devices.phone_session import find_phone
 from evit_nas.latency.profiler.devices.phone_settings import restore_leftovers
-from evit_nas.latency.profiler.phone import PhoneResult, measure_on_phone, profile_phone
+from evit_nas.latency.profiler.phone import PhoneResult, phone_timer, profile_phone
 from evit_nas.latency.table.store import load_table
 from evit_nas.space.space import load_space
 
@@ -159,8 +159,8 @@ def test_two_phones_at_once_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_whole_network_end_to_end() -> None:
-    with plugged_in() as phone:
-        (done,) = measure_on_phone(phone.address, (protocol.canary_model(),), note=lambda text: None)
+    with plugged_in() as phone, phone_timer(phone.address, note=lambda text: None) as timed:
+        done = timed(protocol.canary_model())
     assert done.timing.low_ms <= done.timing.latency_ms <= done.timing.high_ms
     assert done.timing.canary == pytest.approx(1.0, abs=0.05)
 
@@ -168,7 +168,7 @@ def test_a_whole_network_end_to_end() -> None:
 def test_a_phone_is_found_by_its_chip_and_by_its_serial() -> None:
     with plugged_in() as phone:
         assert find_phone("8gen1") == find_phone(phone.address) == phone.address
-        with pytest.raises(DeviceError, match="sm8550: no phone with it is attached"):
+        with pytest.raises(DeviceError, match="sm8550: no phone of this chip is attached"):
             find_phone("sm8550")
         with pytest.raises(InputError, match="three chips"):
             find_phone("taro")
