@@ -67,8 +67,7 @@ def command(
 
 
 def _human(result: EvaluateResult) -> Iterator[RenderableType]:
-    yield output.table("", ("class", "IoU %"), output.class_rows(result.per_class))
     where = f"{result.images} {result.split} images of {result.dataset}, input {result.resolution}"
-    yield f"mIoU  {result.miou:.2f} on {where}"
+    yield from output.scores(result, where)
     for file in result.files:
         yield f"figure {file.absolute()}"

@@ -23,7 +23,9 @@ Arch = Annotated[
 DatasetName = Annotated[
     str,
     typer.Option(
-        "--dataset", help="cityscapes, ade20k, camvid, idd-lite, idd-lite-held-out, folders, scenes.", metavar="NAME"
+        "--dataset",
+        help="cityscapes, ade20k, camvid, idd-lite, idd-lite-held-out, folders, imagenet, scenes.",
+        metavar="NAME",
     ),
 ]
 DatasetRoot = Annotated[

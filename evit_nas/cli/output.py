@@ -6,13 +6,14 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from evit_nas.workflows.results import Result
+    from evit_nas.workflows.training_results import EvaluateResult, TrainResult
 
 R = TypeVar("R", bound="Result")
 
@@ -50,9 +51,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     return drawn
 
 
-def class_rows(per_class: Mapping[str, float | None]) -> list[tuple[str, str]]:
-    """Rows of a table of classes; `absent` for one neither labelled nor predicted."""
-    return [(name, "absent" if value is None else f"{value:.2f}") for name, value in per_class.items()]
+def scores(result: TrainResult | EvaluateResult, where: str) -> Iterator[RenderableType]:
+    """The table of classes (`absent` for one neither labelled nor predicted), then the score, measured `where`."""
+    rows = [(name, "absent" if value is None else f"{value:.2f}") for name, value in result.per_class.items()]
+    yield table("", ("class", "IoU %" if result.miou is not None else "right %"), rows)
+    found = (("mIoU", result.miou), ("top-1", result.top1), ("top-5", result.top5))
+    yield from (f"{name:<11} {value:.2f} on {where}" for name, value in found if value is not None)
 
 
 def _render(parts: Iterable[RenderableType]) -> str:

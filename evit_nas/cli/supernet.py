@@ -193,9 +193,8 @@ def _trained(result: SupernetTrainResult) -> Iterator[RenderableType]:
 
 
 def _evaluated(result: EvaluateResult) -> Iterator[RenderableType]:
-    yield output.table("", ("class", "IoU %"), output.class_rows(result.per_class))
     where = f"{result.images} {result.split} images of {result.dataset}, input {result.resolution}"
-    yield f"mIoU  {result.miou:.2f} on {where}"
+    yield from output.scores(result, where)
 
 
 def _extracted(result: SupernetExtractResult) -> Iterator[RenderableType]:

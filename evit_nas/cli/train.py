@@ -19,7 +19,7 @@ NAME = "train"
 
 
 def command(
-    arch: Annotated[str, typer.Argument(help="b0..b3 or a YAML file.", metavar="ARCH")],
+    arch: Annotated[str, typer.Argument(help="b0..b3, b0-cls.. or a YAML file.", metavar="ARCH")],
     dataset: options.DatasetName,
     root: options.DatasetRoot = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1, show_default=False)] = None,
@@ -67,6 +67,5 @@ def command(
 
 
 def _human(result: TrainResult) -> Iterator[RenderableType]:
-    yield output.table("", ("class", "IoU %"), output.class_rows(result.per_class))
-    yield f"mIoU        {result.miou:.2f} on val of {result.dataset}, input {result.resolution}"
+    yield from output.scores(result, f"val of {result.dataset}, input {result.resolution}")
     yield f"checkpoint  {result.checkpoint.absolute()}"

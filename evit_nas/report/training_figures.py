@@ -15,8 +15,9 @@ _WRITTEN = 20  # classes up to which each cell has its number
 _SHOWN_PERCENT = 1.0  # cells below it have none
 
 
-def draw_curves(losses: Sequence[float], scores: Sequence[tuple[int, float]]) -> Figure:
-    """Loss by epoch (the first is epoch 1) on the left, mIoU in percent at the epochs where it was taken beside it."""
+def draw_curves(losses: Sequence[float], scores: Sequence[tuple[int, float]], metric: str = "mIoU") -> Figure:
+    """Loss by epoch (the first is epoch 1) on the left, `metric` in percent at the epochs where it was taken beside
+    it."""
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(range(1, len(losses) + 1), losses, color=style.FRONT, linewidth=1.6)
@@ -24,7 +25,7 @@ def draw_curves(losses: Sequence[float], scores: Sequence[tuple[int, float]]) ->
     epochs, values = zip(*scores, strict=True)
     right.plot(epochs, values, color=style.BEST, linewidth=1.6, marker="o", markersize=4)
     right.annotate(f"{values[-1]:.2f}", (epochs[-1], values[-1]), (-4, 6), textcoords="offset points", ha="right")
-    right.set_ylabel("mIoU on val, %")
+    right.set_ylabel(f"{metric} on val, %")
     for axes in (left, right):
         axes.set_xlabel("epoch")
         axes.set_xlim(0.5, max(len(losses), epochs[-1]) + 0.5)
@@ -33,8 +34,8 @@ def draw_curves(losses: Sequence[float], scores: Sequence[tuple[int, float]]) ->
     return figure
 
 
-def draw_confusion(counts: ArrayLike, classes: Sequence[str]) -> Figure:
-    """`counts` [K, K]: pixels of class row that were given class column, shown as percent of the row."""
+def draw_confusion(counts: ArrayLike, classes: Sequence[str], counted: str = "pixels") -> Figure:
+    """`counts` [K, K]: pixels (what is `counted`) of class row that were given class column, as percent of the row."""
     pixels = np.asarray(counts, np.float64)
     rows = pixels.sum(axis=1, keepdims=True)
     shares = 100.0 * np.divide(pixels, rows, out=np.zeros_like(pixels), where=rows > 0)
@@ -43,7 +44,7 @@ def draw_confusion(counts: ArrayLike, classes: Sequence[str]) -> Figure:
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=100.0)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="percent of the pixels of the labelled class")
+    figure.colorbar(image, ax=axes, shrink=0.8, label=f"percent of the {counted} of the labelled class")
     named = count <= 3 * _WRITTEN
     axes.set_xticks(range(count), classes if named else [""] * count, rotation=90, fontsize=8)
     axes.set_yticks(range(count), classes if named else [""] * count, fontsize=8)

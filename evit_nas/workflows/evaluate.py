@@ -1,4 +1,4 @@
-"""`evit-nas evaluate`: mIoU of a network or of a model file by the official protocol."""
+"""`evit-nas evaluate`: mIoU or top-1 of a network or of a model file by the official protocol."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evit_nas.errors import InputError
-from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.space.arch import ArchConfig, Resolution, resolution_text
 from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.step_lock import step_lock
-from evit_nas.workflows.training_results import EvaluateResult
+from evit_nas.workflows.training_results import EvaluateResult, evaluate_result
 
 if TYPE_CHECKING:
-    from evit_nas.accuracy.evaluation.protocol import Model, Scores
+    from evit_nas.accuracy.evaluation.base import Model, Scores
 
 MODEL_FILES = (".tflite", ".onnx")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Subject:
-    """What is evaluated, at which input size, and how it is called."""
+    """What is evaluated, at which input size, how it is called, and the data set it was trained on, where known."""
 
     model: Model
     resolution: Resolution
     name: str
+    trained_on: str = ""
 
 
 def evaluate(
@@ -46,13 +47,15 @@ def evaluate(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> EvaluateResult:
-    """mIoU of a checkpoint (ARCH itself or `weights`), a .tflite or an ONNX file, by the official protocol.
+    """mIoU of a checkpoint (ARCH itself or `weights`), a .tflite or an ONNX file, by the official protocol; top-1 and
+    top-5 on a data set whose images have one class each.
 
     `split` is test where the set has one with labels, else val. `scales` (factors of the input size), `flip` and
     `sliding_window` average several views of each image, which the protocol does not. The confusion of classes is
     drawn into the folder `out`.
     """
     from evit_nas.accuracy.data.catalogue import open_dataset
+    from evit_nas.accuracy.data.held_out import check_unseen
     from evit_nas.accuracy.evaluation import protocol
     from evit_nas.accuracy.evaluation.views import Views, check_views
     from evit_nas.accuracy.training.machine import prepare
@@ -65,6 +68,7 @@ def evaluate(
         subject = _file(Path(arch), weights, resolution, len(data.classes), threads)
     else:
         subject = _network(arch, weights, resolution, upsample)
+    check_unseen(subject.trained_on, dataset, chosen)
     views = Views(scales=(1.0,) if scales is None else tuple(scales), flip=flip, sliding=sliding_window)
     check_views(views, subject.model)
     shown = progress or Silent()
@@ -79,14 +83,11 @@ def evaluate(
         hold=step_lock(shown.note),
         advance=shown.advance,
     )
-    return EvaluateResult(
-        miou=scores.miou,
-        per_class=scores.per_class,
+    return evaluate_result(
+        scores,
         dataset=dataset,
         split=chosen,
-        images=scores.images,
-        resolution=f"{subject.resolution[0]}x{subject.resolution[1]}",
-        confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
+        resolution=subject.resolution,
         seconds=time.monotonic() - began,
         files=_figure(scores, out) if out is not None else (),
     )
@@ -96,7 +97,8 @@ def _figure(scores: Scores, out: Path) -> tuple[Path, ...]:
     from evit_nas.report.figures import write_figure
     from evit_nas.report.training_figures import draw_confusion
 
-    return write_figure(draw_confusion(scores.confusion, tuple(scores.per_class)), out, "confusion")
+    counted = "images" if scores.metric == "top1" else "pixels"
+    return write_figure(draw_confusion(scores.confusion, tuple(scores.per_class), counted), out, "confusion")
 
 
 def _file(path: Path, weights: Path | None, resolution: Resolution | None, classes: int, threads: int) -> _Subject:
@@ -106,8 +108,7 @@ def _file(path: Path, weights: Path | None, resolution: Resolution | None, class
         raise InputError(f"--weights: {path} holds its own; leave the option out")
     model = file_model(path, classes, threads)
     if resolution is not None and resolution != model.fixed:
-        own = f"{model.fixed[0]}x{model.fixed[1]}"
-        raise InputError(f"--resolution: {path} takes {own} only; leave the option out")
+        raise InputError(f"--resolution: {path} takes {resolution_text(model.fixed)} only; leave the option out")
     return _Subject(model=model, resolution=model.fixed, name=path.name)
 
 
@@ -123,4 +124,10 @@ def _network(
         raise InputError(f"{found.name}: no weights to evaluate; give a checkpoint as ARCH, or --weights FILE")
     fitted = fit_arch(found.arch, checkpoint, upsample=found.arch.upsample if upsample else None)
     size = resolution or checkpoint.resolution
-    return _Subject(model=torch_model(fitted, checkpoint), resolution=found.at(size), name=found.name)
+    own = checkpoint.description
+    return _Subject(
+        model=torch_model(fitted, checkpoint),
+        resolution=found.at(size),
+        name=found.name,
+        trained_on=own.notes.get("dataset", "") if own else "",
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evit_nas.errors import InputError
 from evit_nas.files import write_text
-from evit_nas.space.arch import ArchConfig, Resolution
+from evit_nas.space.arch import ArchConfig, Resolution, resolution_text
 from evit_nas.space.space import Candidate, SearchSpace, load_space
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.step_lock import step_lock
@@ -27,8 +27,14 @@ from evit_nas.workflows.training_folder import (
     recipe_batches,
     recipe_loss,
     tell_epoch,
+    training_request,
 )
-from evit_nas.workflows.training_results import EvaluateResult, SupernetExtractResult, SupernetTrainResult
+from evit_nas.workflows.training_results import (
+    EvaluateResult,
+    SupernetExtractResult,
+    SupernetTrainResult,
+    evaluate_result,
+)
 
 if TYPE_CHECKING:
     from evit_nas.accuracy.data.dataset import Split
@@ -87,7 +93,7 @@ def supernet_train(
         smallest_miou=smallest,
         space=found.name,
         dataset=dataset,
-        resolution="x".join(map(str, setting.recipe.resolution)),
+        resolution=resolution_text(setting.recipe.resolution),
         epochs=setting.recipe.epochs,
         seed=seed,
         history=where / HISTORY,
@@ -111,22 +117,16 @@ def supernet_evaluate(
     progress: Progress | None = None,
 ) -> EvaluateResult:
     """mIoU of a member, its BatchNorm statistics estimated from training images (as many as the recipe says)."""
+    from evit_nas.accuracy.data.held_out import check_unseen
+
     setting = make_setting(dataset, root, recipe or dataset, None, None, seed, threads, progress)
-    network, size, _ = member_network(checkpoint, arch, resolution, setting)
+    network, size, about = member_network(checkpoint, arch, resolution, setting)
     chosen = split or ("test" if "test" in setting.dataset.splits else "val")
+    check_unseen(about.notes.get("dataset", ""), dataset, chosen)
     setting.progress.start(len(setting.dataset.split(chosen)), f"evaluating on {dataset} {chosen}, images")
     began = time.monotonic()
     scores = score_network(network, setting, chosen, size, advance=setting.progress.advance)
-    return EvaluateResult(
-        miou=scores.miou,
-        per_class=scores.per_class,
-        dataset=dataset,
-        split=chosen,
-        images=scores.images,
-        resolution=f"{size[0]}x{size[1]}",
-        confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
-        seconds=time.monotonic() - began,
-    )
+    return evaluate_result(scores, dataset=dataset, split=chosen, resolution=size, seconds=time.monotonic() - began)
 
 
 def supernet_extract(
@@ -157,7 +157,7 @@ def supernet_extract(
         notes={**about.notes, **notes},
     )
     save_checkpoint(out, network, description)
-    return SupernetExtractResult(checkpoint=out, resolution=f"{size[0]}x{size[1]}", dataset=dataset)
+    return SupernetExtractResult(checkpoint=out, resolution=resolution_text(size), dataset=dataset)
 
 
 def _run(
@@ -184,7 +184,9 @@ def _run(
     def scored(supernet: Any, end: Candidate) -> float:
         return score_member(supernet, end, setting, examples)
 
-    job = _job(setting, group, examples, out, _request(setting, text, init), lambda supernet: scored(supernet, largest))
+    what = {"space": text, "largest_every": setting.largest_every}
+    request = training_request(what, setting.dataset, setting.recipe, setting.seed, init)
+    job = _job(setting, group, examples, out, request, lambda supernet: scored(supernet, largest))
     supernet, goes_on = Supernet(space), resume and job.state_path.is_file()
     if init is not None and not goes_on:
         start_from(init, supernet, out if group.first else None, setting.progress.note)
@@ -209,12 +211,13 @@ def _job(
 
     def told(history: list[EpochRow]) -> None:
         if group.first:
-            tell_epoch(history, recipe.epochs, out, setting.progress, "largest member's val mIoU")
+            metric = setting.dataset.metric
+            tell_epoch(history, metric, recipe.epochs, out, setting.progress, "largest member's ")
 
     return Job(
         recipe=recipe,
         batches=recipe_batches(recipe, examples, setting.seed, group),
-        loss=recipe_loss(recipe, examples, len(setting.dataset.classes), setting.device),
+        loss=recipe_loss(recipe, setting.dataset, examples, setting.device),
         request=request,
         state_path=out / STATE,
         validate=validate,
@@ -225,17 +228,3 @@ def _job(
         on_step=setting.progress.advance,
         on_epoch=told,
     )
-
-
-def _request(setting: Setting, text: str, init: Path | None) -> str:
-    """What makes two trainings the same one."""
-    parts = {
-        "space": text,
-        "dataset": setting.dataset.name,
-        "images": len(setting.dataset.split("train")),
-        "recipe": setting.recipe.facts(),
-        "seed": setting.seed,
-        "largest_every": setting.largest_every,
-        "init": str(init) if init else None,
-    }
-    return json.dumps(parts, sort_keys=True)

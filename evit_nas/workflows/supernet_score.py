@@ -47,6 +47,7 @@ def supernet_score(
     The table, CHECKPOINT-members.csv, makes the checkpoint an accuracy source of a search.
     """
     from evit_nas.accuracy.data.batches import Cached
+    from evit_nas.accuracy.data.held_out import check_unseen
     from evit_nas.accuracy.estimator.sources import scores_beside
     from evit_nas.accuracy.supernet.checkpoint import load_supernet
     from evit_nas.accuracy.supernet.supernet import member
@@ -54,6 +55,7 @@ def supernet_score(
     setting = make_setting(dataset, root, recipe or dataset, None, None, seed, threads, progress)
     supernet, about = load_supernet(checkpoint)
     check_classes(checkpoint, about, setting)
+    check_unseen(about.notes.get("dataset", ""), dataset, split)
     supernet.to(setting.device)
     size = resolution or about.resolution
     candidates = _candidates(supernet, archs, sample, seed, size)
@@ -67,7 +69,7 @@ def supernet_score(
             network = member(supernet, candidate.arch, setting.norm_images(examples, size), setting.hold)
             scores = score_network(network, setting, split, size)
             values = _values(
-                job, candidate, about, setting, f"{dataset} {split}", scores.miou, time.monotonic() - began
+                job, candidate, about, setting, f"{dataset} {split}", scores.value, time.monotonic() - began
             )
             add_row(table, MeasuredRow(values=values, per_class=scores.per_class))
             scored += 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from evit_nas.accuracy.data.dataset import Dataset, Split
-    from evit_nas.accuracy.evaluation.protocol import Scores
+    from evit_nas.accuracy.evaluation.base import Scores
     from evit_nas.accuracy.supernet.checkpoint import About
     from evit_nas.accuracy.supernet.supernet import Supernet
     from evit_nas.accuracy.training.recipe import Recipe
@@ -72,8 +72,11 @@ def make_setting(
     from evit_nas.accuracy.training.recipe import load_recipe
 
     size = check_resolution(resolution) if resolution else None
+    data = open_dataset(dataset, root)
+    if data.task != "seg":
+        raise InputError(f"data set {dataset}: its images have one class each; a supernet is trained for segmentation")
     return Setting(
-        dataset=open_dataset(dataset, root),
+        dataset=data,
         recipe=load_recipe(recipe, epochs=epochs, resolution=size),
         seed=seed,
         device=prepare(seed, threads),
@@ -88,7 +91,7 @@ def score_member(supernet: Supernet, candidate: Candidate, setting: Setting, exa
 
     size = candidate.resolution
     network = member(supernet, candidate.arch, setting.norm_images(examples, size), setting.hold)
-    return score_network(network, setting, "val", size).miou
+    return score_network(network, setting, "val", size).value
 
 
 def score_network(

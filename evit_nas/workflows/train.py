@@ -1,4 +1,7 @@
-"""`evit-nas train`: one network on one data set, from scratch or from other weights."""
+"""`evit-nas train`: one network on one data set, from scratch or from other weights.
+
+A network that segments is trained on images with a class for each pixel, one that classifies on whole images.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from evit_nas.errors import InputError
 from evit_nas.files import write_text
-from evit_nas.space.arch import ArchConfig, Resolution, SegHead, check_resolution
+from evit_nas.space.arch import ArchConfig, Resolution, check_resolution, resolution_text
 from evit_nas.space.yaml_io import arch_to_yaml
 from evit_nas.workflows.candidates import resolve_arch
 from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.step_lock import step_lock
-from evit_nas.workflows.train_init import digest, start_from
+from evit_nas.workflows.train_init import start_from
 from evit_nas.workflows.training_folder import (
     HISTORY,
     REPORTS,
@@ -25,6 +28,7 @@ from evit_nas.workflows.training_folder import (
     recipe_batches,
     recipe_loss,
     tell_epoch,
+    training_request,
 )
 from evit_nas.workflows.training_folder import STATE as STATE
 from evit_nas.workflows.training_results import TrainResult
@@ -33,8 +37,8 @@ if TYPE_CHECKING:
     import torch
 
     from evit_nas.accuracy.data.dataset import Dataset, Split
+    from evit_nas.accuracy.evaluation.base import Scores
     from evit_nas.accuracy.evaluation.board import Board
-    from evit_nas.accuracy.evaluation.protocol import Scores
     from evit_nas.accuracy.training.engine import Job
     from evit_nas.accuracy.training.loss import Loss
     from evit_nas.accuracy.training.processes import Processes
@@ -60,18 +64,6 @@ class _Plan:
     processes: Processes
     out: Path
     progress: Progress
-
-    @property
-    def request(self) -> str:
-        """What makes two trainings the same one."""
-        parts = {
-            "architecture": arch_to_yaml(self.arch),
-            "dataset": self.dataset.name,
-            "images": len(self.dataset.split("train")),
-            "recipe": self.recipe.facts(),
-            "seed": self.seed,
-        }
-        return json.dumps(parts | ({"init": digest(self.init)} if self.init else {}), sort_keys=True)
 
 
 def train(
@@ -103,12 +95,17 @@ def train(
     from evit_nas.accuracy.training.recipe import load_recipe
 
     found = resolve_arch(arch)
-    if found.checkpoint is not None or not isinstance(found.arch.head, SegHead):
+    if found.checkpoint is not None:
         raise InputError(
-            f"{found.name}: training starts from a segmentation architecture, a name or a YAML file; "
+            f"{found.name}: training starts from an architecture, a name or a YAML file; "
             "give weights to start from as --init FILE"
         )
     data = open_dataset(dataset, root)
+    if found.arch.task != data.task:
+        valid = "b0..b3" if data.task == "seg" else "b0-cls..b3-cls"
+        raise InputError(
+            f"{found.name}: a {found.arch.task} network, data set {dataset} is for {data.task}; try {valid}"
+        )
     size = resolution or found.resolution
     loaded = load_recipe(recipe or dataset, epochs=epochs, resolution=check_resolution(size) if size else None)
     where = open_folder(out or Path(REPORTS) / f"train-{found.name}-{dataset}-seed{seed}", resume=resume)
@@ -159,9 +156,11 @@ def _run(plan: _Plan, *, resume: bool, board: Board | None) -> Scores:
         recipe=plan.recipe,
         batches=recipe_batches(plan.recipe, examples, plan.seed, plan.processes),
         loss=_loss(plan, examples),
-        request=plan.request,
+        request=training_request(
+            {"architecture": arch_to_yaml(plan.arch)}, plan.dataset, plan.recipe, plan.seed, plan.init
+        ),
         state_path=plan.out / STATE,
-        validate=lambda network: scored(network).miou,
+        validate=lambda network: scored(network).value,
         device=plan.device,
         workers=loaders(plan.threads),
         processes=plan.processes,
@@ -181,7 +180,9 @@ def _run(plan: _Plan, *, resume: bool, board: Board | None) -> Scores:
 def _loss(plan: _Plan, examples: Split) -> Loss:
     from evit_nas.accuracy.training.auxiliary import auxiliary_loss
 
-    loss = recipe_loss(plan.recipe, examples, len(plan.dataset.classes), plan.device)
+    loss = recipe_loss(plan.recipe, plan.dataset, examples, plan.device)
+    if plan.recipe.auxiliary and plan.dataset.task == "cls":
+        raise InputError(f"auxiliary {plan.recipe.auxiliary:g}: the second classifier is one of pixels; set it to 0")
     return auxiliary_loss(loss, plan.recipe.auxiliary) if plan.recipe.auxiliary else loss
 
 
@@ -201,7 +202,7 @@ def _state(plan: _Plan, job: Job, *, resume: bool) -> State:
 
 def _tell(plan: _Plan, history: list[EpochRow], board: Board | None) -> None:
     if plan.processes.first:
-        tell_epoch(history, plan.recipe.epochs, plan.out, plan.progress, "val mIoU")
+        tell_epoch(history, plan.dataset.metric, plan.recipe.epochs, plan.out, plan.progress)
     if board is not None:
         board.epoch(history[-1])
 
@@ -210,6 +211,7 @@ def _save(plan: _Plan, job: Job, network: torch.nn.Module, scores: Scores, histo
     from evit_nas.model.checkpoint import save_checkpoint
     from evit_nas.model.description import Description
     from evit_nas.report.figures import write_figure
+    from evit_nas.report.manifest import metric_name
     from evit_nas.report.training_figures import draw_curves
 
     notes = {
@@ -217,24 +219,27 @@ def _save(plan: _Plan, job: Job, network: torch.nn.Module, scores: Scores, histo
         "epochs": str(plan.recipe.epochs),
         "seed": str(plan.seed),
         "steps": str(job.total),
-        "val_miou": f"{scores.miou:.4f}",
+        f"val_{scores.metric}": f"{scores.value:.4f}",
     }
     description = Description(
         arch=plan.arch, resolution=plan.recipe.resolution, class_names=plan.dataset.classes, notes=notes
     )
     save_checkpoint(plan.out / NETWORK, network, description)
-    scored = [(row.epoch, row.miou) for row in history if row.miou is not None]
-    figure = draw_curves([row.loss for row in history], [*scored, (plan.recipe.epochs, scores.miou)])
+    scored = [(row.epoch, row.score) for row in history if row.score is not None]
+    taken = [*scored, (plan.recipe.epochs, scores.value)]
+    figure = draw_curves([row.loss for row in history], taken, metric_name(scores.metric))
     write_figure(figure, plan.out, "curves")
 
 
 def _result(plan: _Plan, scores: Scores) -> TrainResult:
     result = TrainResult(
         checkpoint=plan.out / NETWORK,
-        miou=scores.miou,
+        miou=scores.of("miou"),
+        top1=scores.of("top1"),
+        top5=scores.top5,
         per_class=scores.per_class,
         dataset=plan.dataset.name,
-        resolution="x".join(str(side) for side in plan.recipe.resolution),
+        resolution=resolution_text(plan.recipe.resolution),
         epochs=plan.recipe.epochs,
         seed=plan.seed,
         history=plan.out / HISTORY,

@@ -84,7 +84,7 @@ def run_queue(
         threads=threads,
         progress=progress or Silent(),
     )
-    _check_roots(queue)
+    _check_jobs(queue)
     end = time.monotonic() + hours * 3600 if hours is not None else None
     finished: list[str] = []
     failed: dict[str, str] = {}
@@ -97,8 +97,10 @@ def run_queue(
     return QueueResult(finished=tuple(finished), failed=failed, left=tuple(job.job for job in queue.open_jobs()))
 
 
-def _check_roots(queue: Queue) -> None:
+def _check_jobs(queue: Queue) -> None:
     for job in queue.open_jobs():
+        if resolve_arch(_file_or_name(queue, job.arch)).arch.task != "seg":
+            raise InputError(f"{queue.plan}: job {job.job}: {job.arch} classifies whole images; its table holds mIoU")
         if job.dataset not in queue.roots and job.dataset != "scenes":
             raise InputError(
                 f"{queue.plan}: job {job.job} needs the data set {job.dataset}; pass --root {job.dataset}=DIR"
@@ -154,6 +156,8 @@ def _line(queue: Queue, job: PlannedTraining, trained: TrainResult, scored: Eval
     arch = resolve_arch(_file_or_name(queue, job.arch)).arch
     arch = replace(arch, head=replace(arch.head, classes=len(scored.per_class)))
     hours, curve = course(trained.history)
+    assert scored.miou is not None
+    assert trained.miou is not None
     return MeasuredRow(
         values={
             "job": job.job,

@@ -131,8 +131,10 @@ def test_a_training_starts_from_another_network(arch: ArchConfig, root: Path) ->
 def test_what_cannot_be_trained(arch: ArchConfig, root: Path) -> None:
     with pytest.raises(InputError, match="multiples of 32"):
         run(arch, root, resolution=(30, 64))
-    with pytest.raises(InputError, match="segmentation architecture"):
+    with pytest.raises(InputError, match=r"b0-cls: a cls network, data set folders is for seg; try b0\.\.b3"):
         run("b0-cls", root)
+    with pytest.raises(InputError, match="training starts from an architecture"):
+        run(run(arch, root, out=root.parent / "first", epochs=1).checkpoint, root)
     with pytest.raises(InputError, match="at least 1"):
         run(arch, root, epochs=0)
     (root / "masks/val/1.png").unlink()

@@ -1,11 +1,13 @@
 """Random views of an example. Image and label are cut, scaled and flipped by the same numbers, always together.
 
-Shapes: images uint8 [3, H, W], labels uint8 [H, W]; views have the size that was asked for.
+Shapes: images uint8 [3, H, W], labels uint8 [H, W]; views have the size that was asked for. A label of the whole image
+has no axes and stays as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,6 +64,18 @@ def draw_view(shape: Resolution, size: Resolution, augmentation: Augmentation, r
     )
 
 
+def draw_crop(shape: Resolution, size: Resolution, augmentation: Augmentation, rng: np.random.Generator) -> View:
+    """A view of a part of the example that has the ratio of the picture: nothing is squeezed.
+
+    Scale 1 shows the largest such part, at a random place.
+    """
+    factor = min(have / want for have, want in zip(shape, size, strict=True))
+    height, width = (min(have, round(want * factor)) for have, want in zip(shape, size, strict=True))
+    top, left = int(rng.integers(0, shape[0] - height + 1)), int(rng.integers(0, shape[1] - width + 1))
+    inner = draw_view((height, width), size, augmentation, rng)
+    return replace(inner, source=(inner.source[0] + top, inner.source[1] + left, *inner.source[2:]))
+
+
 def _span(have: int, want: int, scale: float, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Start and length in the source, start and length in the view, of one direction."""
     if scale >= 1.0:
@@ -73,19 +87,28 @@ def _span(have: int, want: int, scale: float, rng: np.random.Generator) -> tuple
 
 def show(image: torch.Tensor, label: torch.Tensor, size: Resolution, view: View) -> tuple[torch.Tensor, torch.Tensor]:
     """Image and label as `view` shows them; what lies outside of the example is FILL and IGNORE."""
+    seen = change_colours(_shown(image, size, view, resize_image, image.new_tensor(FILL)[:, None, None]), view)
+    if label.ndim == 0:
+        return seen, label
+    return seen, _shown(label, size, view, resize_label, label.new_tensor(IGNORE))
+
+
+def _shown(
+    given: torch.Tensor,
+    size: Resolution,
+    view: View,
+    resize: Callable[[torch.Tensor, Resolution], torch.Tensor],
+    fill: torch.Tensor,
+) -> torch.Tensor:
+    """`given` [..., h, w] cut, resized, put on a canvas of `fill` where it does not cover it, and mirrored."""
     top, left, height, width = view.source
     to_top, to_left, to_height, to_width = view.target
-    cut, cut_label = image[:, top : top + height, left : left + width], label[top : top + height, left : left + width]
-    seen, seen_label = resize_image(cut, (to_height, to_width)), resize_label(cut_label, (to_height, to_width))
+    seen = resize(given[..., top : top + height, left : left + width], (to_height, to_width))
     if (to_height, to_width) != size:
-        canvas = image.new_tensor(FILL)[:, None, None].repeat(1, *size)
-        canvas_label = label.new_full(size, IGNORE)
-        canvas[:, to_top : to_top + to_height, to_left : to_left + to_width] = seen
-        canvas_label[to_top : to_top + to_height, to_left : to_left + to_width] = seen_label
-        seen, seen_label = canvas, canvas_label
-    if view.flip:
-        seen, seen_label = seen.flip(-1), seen_label.flip(-1)
-    return change_colours(seen, view), seen_label
+        canvas = fill.expand(*given.shape[:-2], *size).contiguous()
+        canvas[..., to_top : to_top + to_height, to_left : to_left + to_width] = seen
+        seen = canvas
+    return seen.flip(-1) if view.flip else seen
 
 
 def resize_image(image: torch.Tensor, size: Resolution) -> torch.Tensor:

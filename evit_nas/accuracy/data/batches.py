@@ -1,6 +1,6 @@
 """Training batches as a pure function of (seed, step): nothing to store for a resume, any number of workers.
 
-Shapes: images uint8 [B, 3, H, W] (channels last in memory), labels uint8 [B, H, W].
+Shapes: images uint8 [B, 3, H, W] (channels last in memory), labels uint8 [B, H, W], or int64 [B] of whole images.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evit_nas.accuracy.data.augment import Augmentation, draw_view, show
+from evit_nas.accuracy.data.augment import Augmentation, draw_crop, draw_view, show
 from evit_nas.accuracy.data.dataset import Example, Split
 from evit_nas.errors import InputError
 from evit_nas.space.arch import Resolution
@@ -97,8 +97,9 @@ class Batches:
         for index in chosen.tolist():
             example = self.split.read(index)
             rng = np.random.default_rng((self.seed, _VIEW, epoch, index))
-            height, width = example.label.shape
-            view = draw_view((height, width), self.size, self.augmentation, rng)
+            height, width = example.image.shape[1:]
+            draw = draw_view if example.label.ndim else draw_crop
+            view = draw((height, width), self.size, self.augmentation, rng)
             image, label = show(example.image, example.label, self.size, view)
             images.append(image)
             labels.append(label)

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from evit_nas.accuracy.data import labels, layouts
-from evit_nas.accuracy.data.dataset import Dataset, Split
+from evit_nas.accuracy.data.class_folders import class_folders
+from evit_nas.accuracy.data.dataset import Dataset
 from evit_nas.accuracy.data.files import FileSplit
 from evit_nas.accuracy.data.held_out import ENDING, held_out
-from evit_nas.accuracy.data.layouts import Layout, Listing, list_split
+from evit_nas.accuracy.data.layouts import Layout, list_split
 from evit_nas.accuracy.data.scenes import scenes
 from evit_nas.errors import InputError, nearest
 
-DATASETS = ("cityscapes", "ade20k", "camvid", "idd-lite", f"idd-lite{ENDING}", "folders", "scenes")
+DATASETS = ("cityscapes", "ade20k", "camvid", "idd-lite", f"idd-lite{ENDING}", "folders", "imagenet", "scenes")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A data set of files before its images are read: what there is and what is missing."""
+class Found:
+    """A data set of files before its images are read: what there is, and what is missing, one line a file."""
 
-    name: str
-    classes: tuple[str, ...]
-    entries: labels.Bytes
-    listings: Mapping[str, Listing]
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        return tuple(problem for listing in self.listings.values() for problem in listing.problems)
-
-    def dataset(self) -> Dataset:
-        """The data set of the pairs, whatever else is wrong."""
-        splits: dict[str, Split] = {
-            split: FileSplit(pairs=listing.pairs, entries=self.entries) for split, listing in self.listings.items()
-        }
-        return Dataset(name=self.name, classes=self.classes, splits=splits, short_side=self.name == "ade20k")
+    dataset: Dataset
+    problems: tuple[str, ...]
 
 
 def open_dataset(name: str, root: str | Path | None, *, seed: int = 0) -> Dataset:
@@ -45,14 +32,14 @@ def open_dataset(name: str, root: str | Path | None, *, seed: int = 0) -> Datase
     """
     if name == "scenes":
         return scenes(seed)
-    source = find_dataset(name, root)
-    if source.problems:
-        more = f" ({len(source.problems)} problems; `evit-nas data check` lists them)" if source.problems[1:] else ""
-        raise InputError(f"data set {name}: {source.problems[0]}{more}")
-    return source.dataset()
+    found = find_dataset(name, root)
+    if found.problems:
+        more = f" ({len(found.problems)} problems; `evit-nas data check` lists them)" if found.problems[1:] else ""
+        raise InputError(f"data set {name}: {found.problems[0]}{more}")
+    return found.dataset
 
 
-def find_dataset(name: str, root: str | Path | None) -> Source:
+def find_dataset(name: str, root: str | Path | None) -> Found:
     """The files of `name` under `root`. Raises InputError where the name or the folder is wrong."""
     if name not in DATASETS or name == "scenes":
         raise InputError(f"data set {name!r}: {nearest(name, DATASETS)}")
@@ -61,11 +48,24 @@ def find_dataset(name: str, root: str | Path | None) -> Source:
     folder = Path(root)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the one that the data set {name} lies in")
-    classes, entries, layout = _facts(name.removesuffix(ENDING), folder)
-    listings = {split: list_split(where) for split, where in layout(folder).items()}
+    return _of_classes(name, folder) if name == "imagenet" else _of_pixels(name, folder)
+
+
+def _of_classes(name: str, root: Path) -> Found:
+    classes, splits, problems = class_folders(root)
+    return Found(dataset=Dataset(name=name, classes=classes, splits=splits, task="cls"), problems=problems)
+
+
+def _of_pixels(name: str, root: Path) -> Found:
+    classes, entries, layout = _facts(name.removesuffix(ENDING), root)
+    listings = {split: list_split(where) for split, where in layout(root).items()}
     if name.endswith(ENDING):
         listings = held_out(listings)
-    return Source(name=name, classes=classes, entries=entries, listings=listings)
+    splits = {split: FileSplit(pairs=listing.pairs, entries=entries) for split, listing in listings.items()}
+    return Found(
+        dataset=Dataset(name=name, classes=classes, splits=splits, short_side=name == "ade20k"),
+        problems=tuple(problem for listing in listings.values() for problem in listing.problems),
+    )
 
 
 def _facts(name: str, root: Path) -> tuple[tuple[str, ...], labels.Bytes, Layout]:

@@ -18,7 +18,8 @@ from evit_nas.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`examples` by split, `class_shares` (percent of the labelled pixels of train), and every problem in one line."""
+    """`examples` by split, `class_shares` (percent of the labelled pixels of train, or of its images where these have
+    one class each), and every problem in one line."""
 
     dataset: str
     examples: Mapping[str, int]
@@ -38,7 +39,7 @@ def check_dataset(
         dataset, problems = scenes(), []
     else:
         source = find_dataset(name, root)
-        dataset, problems = source.dataset(), list(source.problems)
+        dataset, problems = source.dataset, list(source.problems)
     start(sum(len(examples) for examples in dataset.splits.values()))
     pixels = np.zeros(len(dataset.classes), np.int64)
     for split in dataset.splits:

@@ -1,6 +1,7 @@
-"""What a segmentation data set is: classes and splits of examples.
+"""What a data set is: classes and splits of examples.
 
-Shapes: images uint8 [3, H, W] (RGB), labels uint8 [H, W] with class ids and IGNORE. H and W may differ by example.
+Shapes: images uint8 [3, H, W] (RGB); labels uint8 [H, W] with class ids and IGNORE, or int64 [] with the class of the
+whole image. H and W may differ by example.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Protocol
 
 import torch
 
+from evit_nas.accuracy.metric import METRICS, Metric, Task
 from evit_nas.errors import InputError, nearest
 from evit_nas.space.arch import Resolution
 
@@ -52,6 +54,12 @@ class Dataset:
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
     short_side: bool = False
+    task: Task = "seg"
+
+    @property
+    def metric(self) -> Metric:
+        """What networks are judged by."""
+        return METRICS[self.task]
 
     def split(self, name: str) -> Split:
         """Raises InputError where there is none of that name."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evit_nas.accuracy.data.layouts import Listing
+from evit_nas.errors import InputError
 
 ENDING = "-held-out"
 SHARE = 0.15  # of the training images, at least
@@ -44,6 +45,15 @@ def held_out(listings: Mapping[str, Listing]) -> dict[str, Listing]:
 def drive(image: Path) -> str:
     """Which drive an image is of: its folder (DRIVE/FRAME_image.jpg), or the name up to the last underscore."""
     return image.stem.rpartition("_")[0] if image.parent.name == "images" else image.parent.name
+
+
+def check_unseen(trained_on: str, dataset: str, split: str) -> None:
+    """Raise InputError where a network that was trained on the whole set would be judged by the drives kept apart."""
+    if split == "val" and dataset == trained_on + ENDING:
+        raise InputError(
+            f"data set {dataset}: its val was among the training images ({trained_on}); train on {dataset}, "
+            "or take --split test"
+        )
 
 
 def _digest(name: str) -> str:

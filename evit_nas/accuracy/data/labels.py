@@ -82,8 +82,9 @@ def valid_ids(entries: Bytes) -> str:
 
 
 def counts(label: Any, classes: int) -> NDArray[np.int64]:
-    """Pixels of each class in a label of class ids, shape (classes,); ignored ones are left out."""
-    return np.bincount(np.asarray(label).reshape(-1), minlength=256)[:classes]
+    """Pixels of each class in a label of class ids, shape (classes,); ignored ones are left out. A label of the whole
+    image counts as one."""
+    return np.bincount(np.asarray(label).reshape(-1), minlength=max(256, classes))[:classes]
 
 
 def shares(pixels: Sequence[int]) -> list[float]:

@@ -38,15 +38,15 @@ _STEM, _PLAIN, _DEEP, _MSA, _ATTENTION, _SCALES, _DEEP_BLOCKS, _HEAD, _COARSE = 
 TERMS = 21
 
 
-def _vandermonde(strides: tuple[int, ...]) -> Floats:
+def at_strides(strides: tuple[int, ...]) -> Floats:
     """Moments over pixel shares 1 / stride^2 -> amount at each stride."""
     shares = np.array([1.0 / stride**2 for stride in strides])
     return np.linalg.inv(np.vander(shares, increasing=True).T)
 
 
-_PLAIN_STRIDES = _vandermonde((4, 8, 16))
-_DEEP_STRIDES = _vandermonde((16, 32))
-_MSA_STRIDES = _vandermonde((4, 8, 16, 32))
+_PLAIN_STRIDES = at_strides((4, 8, 16))
+_DEEP_STRIDES = at_strides((16, 32))
+_MSA_STRIDES = at_strides((4, 8, 16, 32))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

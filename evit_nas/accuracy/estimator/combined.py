@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 # Table 3 and the resolution say what these cost; the measured effect of them is fitted, so that it does not stand in
 # the others, and left out
 PUBLISHED = ("attention left out", "scales left out", "coarse head")
-TRANSFER = 0.5  # of an effect: how far it may be off on the other data set, as half of a 90 % interval; an assumption
+TRANSFER = 0.5  # of an effect: half of the 90 % interval of what it is on the other data set. Assumed: docs/accuracy.md
 
 
 class CombinedEstimator:
@@ -36,7 +36,7 @@ class CombinedEstimator:
 
     The effects are those of departures at equal capacity (effects.py; capacity is the position on the published axis,
     its square and the input), shrunk towards zero, one point counted as one point. The interval is the published one
-    widened by that of the effects and by half of what they add up to: nobody has measured how they carry over.
+    widened by that of the effects and by TRANSFER of what they add up to: nobody has measured how they carry over.
     """
 
     metric = "miou"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evit_nas.accuracy.estimator.capacity import OFFICIAL_EXPAND, PARTS, TERMS, block_terms, parts
+from evit_nas.accuracy.estimator.capacity import OFFICIAL_EXPAND, PARTS, TERMS, at_strides, block_terms, parts
 from evit_nas.graph.blocks import Block, FusedMBConv, HeadInput, HeadOut, MBConv, Msa
 from evit_nas.graph.cost import block_macs
 from evit_nas.space.arch import ArchConfig, Resolution, SegHead
@@ -47,8 +47,7 @@ FEATURES = (*SIZES, *DEPARTURES)
 _WHERE = TERMS + 15
 _COUNT = _WHERE + 4
 _CLASSES = 19  # any fixed number: the task is the same for all members of a source
-_STRIDES = (4, 8, 16, 32)
-_BY_STRIDE = np.linalg.inv(np.vander(np.array([1.0 / stride**2 for stride in _STRIDES]), increasing=True).T)
+_BY_STRIDE = at_strides((4, 8, 16, 32))
 
 
 def network_terms(blocks: Sequence[Block]) -> Floats:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from evit_nas.accuracy.estimator.base import AccuracyBatch, AccuracyEstimate
 from evit_nas.accuracy.estimator.description import FEATURES, evidence_of, features, network_terms
-from evit_nas.accuracy.estimator.members import METRICS, Members, read_members
+from evit_nas.accuracy.estimator.members import Members, read_members
+from evit_nas.accuracy.metric import METRICS
 from evit_nas.errors import InputError
 from evit_nas.graph.blocks import Block, layout
 from evit_nas.space.arch import ArchConfig, Resolution, resolution_text
@@ -84,7 +85,7 @@ class MeasuredEstimator:
 
     def estimate(self, arch: ArchConfig, resolution: Resolution) -> AccuracyEstimate:
         """Estimate of one network in percent. Raises InputError where the metric is not that of its task."""
-        if arch.task != METRICS[self.metric]:
+        if self.metric != METRICS[arch.task]:
             raise InputError(f"{self.label} gives {self.metric}, not for a {arch.task} network")
         sums = self.terms([placed.block for placed in layout(arch, resolution)])[None]
         inputs = np.array([resolution], dtype=np.float64)

@@ -15,12 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evit_nas.accuracy.metric import METRICS
 from evit_nas.errors import InputError
 from evit_nas.space.arch import NAMED_ARCHS, ArchConfig, Resolution, named_arch, parse_resolution
 from evit_nas.space.document import read_text
 from evit_nas.space.yaml_io import arch_from_yaml
-
-METRICS = {"miou": "seg", "top1": "cls"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,8 +92,8 @@ def read_lines(path: Path) -> tuple[str, list[MeasuredLine]]:
         for row in reader:
             where = f"{path}:{reader.line_num}"
             arch, resolution = _network(row, path, where)
-            if arch.task != METRICS[metric]:
-                raise InputError(f"{where}: a network for {arch.task} with {metric}; that needs {METRICS[metric]}")
+            if metric != METRICS[arch.task]:
+                raise InputError(f"{where}: a {arch.task} network with {metric}; that needs {METRICS[arch.task]}")
             value = _percent(row.get(metric), metric, where)
             cells = {name: text or "" for name, text in row.items() if name is not None}
             recipe = cells.get("recipe", "")
@@ -105,7 +104,7 @@ def read_lines(path: Path) -> tuple[str, list[MeasuredLine]]:
 
 
 def _metric(path: Path, columns: Sequence[str]) -> str:
-    found = [name for name in METRICS if name in columns]
+    found = [name for name in METRICS.values() if name in columns]
     if len(found) != 1 or "arch" not in columns or "resolution" not in columns:
         raise InputError(f"{path}:1: columns {', '.join(columns) or 'none'}; needs arch, resolution and miou or top1")
     return found[0]

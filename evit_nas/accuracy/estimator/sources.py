@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 from evit_nas.accuracy.estimator.base import AccuracyEstimator
 from evit_nas.accuracy.estimator.combined import CombinedEstimator
 from evit_nas.accuracy.estimator.measured import MeasuredEstimator
 from evit_nas.accuracy.estimator.members import read_members
 from evit_nas.accuracy.estimator.published import PUBLISHED_SOURCES, PublishedEstimator
+from evit_nas.accuracy.metric import METRICS, Task
 from evit_nas.errors import InputError, nearest
 
-Task = Literal["seg", "cls"]
-METRIC_OF_TASK = {"seg": "miou", "cls": "top1"}
 MEASURED_SOURCES = ("idd-lite", "camvid")
 COMBINED = "published+measured"
 NAMES = (*PUBLISHED_SOURCES, COMBINED, *MEASURED_SOURCES)
@@ -33,7 +31,7 @@ def open_source(name_or_path: str | Path, task: Task) -> AccuracyEstimator:
     InputError for a name that does not exist, a file that is none of these, or a source of the other task.
     """
     estimator = _open(str(name_or_path))
-    if estimator.metric != METRIC_OF_TASK[task]:
+    if estimator.metric != METRICS[task]:
         raise InputError(
             f"accuracy source {str(name_or_path)!r} gives {estimator.metric}, the space is for {task}; "
             f"its default is {default_source(task)}"

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from evit_nas.accuracy.data.dataset import Dataset
-from evit_nas.accuracy.evaluation.protocol import Model, segment
+from evit_nas.accuracy.evaluation.base import Model
+from evit_nas.accuracy.evaluation.protocol import segment
 from evit_nas.accuracy.training.state import EpochRow
 from evit_nas.errors import InputError
 from evit_nas.space.arch import Resolution
@@ -32,9 +33,9 @@ class Board:
         self._waiting: list[torch.Tensor] = []
 
     def epoch(self, row: EpochRow) -> None:
-        """Loss, learning rate and, where it was taken, mIoU, at the step that the epoch ended with."""
+        """Loss, learning rate and, where it was taken, the score on val, at the step that the epoch ended with."""
         self._step = row.step
-        values = {"loss": row.loss, "learning_rate": row.learning_rate, "val/miou": row.miou}
+        values = {"loss": row.loss, "learning_rate": row.learning_rate, f"val/{self._dataset.metric}": row.score}
         for name, value in values.items():
             if value is not None:
                 self._writer.add_scalar(name, value, row.step)
@@ -42,7 +43,9 @@ class Board:
 
     def predictions(self, model: Model) -> None:
         """The first images of val under the classes of the label (left) and those that `model` gives (right); they are
-        written with the scalars of the epoch at hand."""
+        written with the scalars of the epoch at hand. Nothing where images have one class each."""
+        if self._dataset.task == "cls":
+            return
         examples, colours = self._dataset.split("val"), class_colours(len(self._dataset.classes))
         self._waiting = []
         for index in range(min(_IMAGES, len(examples))):

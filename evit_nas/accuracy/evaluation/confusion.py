@@ -10,17 +10,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evit_nas.accuracy.data.labels import Bytes
 from evit_nas.errors import InputError
 
 
 class Confusion:
-    """`counts` [K, K]: pixels of class row that were given class column."""
+    """`counts` [K, K]: pixels (or images) of class row that were given class column."""
 
     def __init__(self, classes: int) -> None:
         self.counts: NDArray[np.int64] = np.zeros((classes, classes), np.int64)
 
-    def add(self, label: Bytes, predicted: NDArray[np.integer]) -> None:
+    def add(self, label: NDArray[np.integer], predicted: NDArray[np.integer]) -> None:
         """Both of one shape. Ignored pixels of the label do not count."""
         classes = len(self.counts)
         kept = label < classes

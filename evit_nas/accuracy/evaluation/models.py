@@ -1,4 +1,4 @@
-"""What can be evaluated: torch networks, .tflite and ONNX files."""
+"""What can be evaluated: torch networks, .tflite and ONNX files. Each is a `Model` (base.py)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evit_nas.accuracy.metric import Task
 from evit_nas.errors import InputError
 from evit_nas.model.checkpoint import Checkpoint, load_weights
 from evit_nas.model.description import Description, Normalisation, described, parse
 from evit_nas.model.efficientvit import EfficientViT, build
 from evit_nas.seal import check_seal
-from evit_nas.space.arch import ArchConfig, Resolution, SegHead, Upsample, check_resolution
+from evit_nas.space.arch import ArchConfig, Resolution, Upsample, check_resolution
 from evit_nas.tflite.reader import read
 from evit_nas.tflite.runtime import open_session
 
@@ -30,6 +31,10 @@ class TorchModel:
     network: EfficientViT
     normalisation: Normalisation = field(default_factory=Normalisation)
     fixed: Resolution | None = None
+
+    @property
+    def task(self) -> Task:
+        return self.network.arch.task
 
     @property
     def classes(self) -> int:
@@ -47,8 +52,6 @@ class TorchModel:
 
 def torch_model(arch: ArchConfig, checkpoint: Checkpoint) -> TorchModel:
     """The network of `arch` with the weights of `checkpoint`. Raises CheckpointError where they do not fit."""
-    if not isinstance(arch.head, SegHead):
-        raise InputError("a classification network has no mIoU; give one with a segmentation head")
     network = build(arch)
     load_weights(network, checkpoint)
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -63,6 +66,7 @@ class FileModel:
     answer: Callable[[Array], Array]
     close: Callable[[], None]
     fixed: Resolution
+    task: Task
     classes: int
     channels_last: bool
     normalisation: Normalisation
@@ -81,7 +85,7 @@ def file_model(path: Path, classes: int, threads: int = 1) -> FileModel:
     """A .tflite or ONNX file, which says its own input size.
 
     Files of this tool say their normalisation too; others are taken to have ImageNet's. `classes` is believed where a
-    file answers in class ids and says nothing. Raises InputError for a file that is damaged, altered or no segmenter.
+    file answers in class ids and says nothing. Raises InputError for a damaged, altered or foreign file.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -143,18 +147,19 @@ def _model(
         or 3 not in (given[1], given[3])
     ):
         raise InputError(f"{path}: input {list(given)}; valid: one image of fixed size with three channels")
-    if len(answered) not in (3, 4):
-        raise InputError(f"{path}: output {list(answered)}; valid: logits or class ids of every pixel")
+    if len(answered) not in (2, 3, 4):
+        raise InputError(f"{path}: output {list(answered)}; valid: logits of an image, logits or ids of pixels")
     last = given[1] != 3
     own: Description | None = parse(entries, str(path)) if described(entries) else None
     if own is not None:
         classes = own.arch.head.classes
-    elif len(answered) == 4:
-        classes = answered[3 if last else 1]
+    elif len(answered) in (2, 4):
+        classes = answered[-1 if last else 1]
     return FileModel(
         answer=answer,
         close=close,
         fixed=check_resolution((given[1], given[2]) if last else (given[2], given[3])),
+        task="cls" if len(answered) == 2 else "seg",
         classes=classes,
         channels_last=last,
         normalisation=own.normalisation if own else Normalisation(),

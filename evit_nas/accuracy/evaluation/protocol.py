@@ -7,55 +7,21 @@ upsamples: bicubic for official checkpoints, as upstream, bilinear for networks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from evit_nas.accuracy.data.batches import normalise
 from evit_nas.accuracy.data.dataset import Dataset
+from evit_nas.accuracy.evaluation.base import Hold, Model, Scores, check_fit
+from evit_nas.accuracy.evaluation.classification import evaluate_classes
 from evit_nas.accuracy.evaluation.confusion import Confusion
-from evit_nas.errors import InputError
-from evit_nas.model.description import Normalisation
-from evit_nas.space.arch import Resolution, Upsample
-
-
-class Model(Protocol):
-    """Something that segments. `fixed` is the only input size it takes, None where any multiple of 32 will do."""
-
-    @property
-    def classes(self) -> int: ...
-
-    @property
-    def fixed(self) -> Resolution | None: ...
-
-    @property
-    def normalisation(self) -> Normalisation: ...
-
-    @property
-    def upsample(self) -> Upsample: ...
-
-    def run(self, image: torch.Tensor) -> torch.Tensor:
-        """Normalised image [1, 3, H, W] to logits [1, K, h, w], or to class ids [1, h, w] of an integer dtype."""
-        ...
-
+from evit_nas.space.arch import Resolution
 
 Segmented = Callable[[Model, torch.Tensor, Resolution, Resolution], torch.Tensor]  # see `segment`
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Percent. `per_class` holds None for a class neither labelled nor predicted; `confusion` [K, K] in pixels."""
-
-    miou: float
-    per_class: Mapping[str, float | None]
-    images: int
-    confusion: NDArray[np.int64]
 
 
 def evaluate(
@@ -65,20 +31,19 @@ def evaluate(
     resolution: Resolution,
     *,
     segmented: Segmented | None = None,
-    hold: Callable[[], AbstractContextManager[None]] = nullcontext,
+    hold: Hold = nullcontext,
     advance: Callable[[], None] = lambda: None,
 ) -> Scores:
     """Scores of `model` on a split. `hold` is entered for each image alone, `advance` called after it.
 
-    `segmented` gives the class ids of an image instead of `segment`, the single view of the protocol.
+    `segmented` gives the class ids of an image instead of `segment`, the single view of the protocol. A data set of
+    whole images is scored by its own protocol (classification.py).
 
-    Raises InputError where model and data set have different numbers of classes.
+    Raises InputError where model and data set are of different tasks or have different numbers of classes.
     """
-    if model.classes != len(dataset.classes):
-        raise InputError(
-            f"the network has {model.classes} classes and the data set {dataset.name} {len(dataset.classes)}: "
-            "they must be the same"
-        )
+    check_fit(model, dataset)
+    if dataset.task == "cls":
+        return evaluate_classes(model, dataset, split, resolution, hold=hold, advance=advance)
     examples, confusion = dataset.split(split), Confusion(len(dataset.classes))
     for index in range(len(examples)):
         example = examples.read(index)
@@ -90,7 +55,8 @@ def evaluate(
         advance()
     per_class = (None if np.isnan(value) else float(value) for value in confusion.iou())
     return Scores(
-        miou=confusion.miou(),
+        metric=dataset.metric,
+        value=confusion.miou(),
         per_class=dict(zip(dataset.classes, per_class, strict=True)),
         images=len(examples),
         confusion=confusion.counts,

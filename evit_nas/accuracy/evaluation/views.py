@@ -13,9 +13,10 @@ import torch
 from torch.nn import functional
 
 from evit_nas.accuracy.data.batches import normalise
-from evit_nas.accuracy.evaluation.protocol import Model, resize, segment
+from evit_nas.accuracy.evaluation.base import Model
+from evit_nas.accuracy.evaluation.protocol import resize, segment
 from evit_nas.errors import InputError
-from evit_nas.space.arch import Resolution
+from evit_nas.space.arch import Resolution, resolution_text
 
 _STRIDE = 2 / 3  # of a window, from one to the next
 _LOWEST, _HIGHEST = 0.1, 10.0
@@ -39,11 +40,13 @@ class Views:
 
 def check_views(views: Views, model: Model) -> None:
     """Raise InputError where `model` cannot show them."""
+    if views != Views() and model.task == "cls":
+        raise InputError("--scales, --flip, --sliding-window: views of a network that segments; leave them out")
     if not views.scales or any(not _LOWEST <= scale <= _HIGHEST for scale in views.scales):
         raise InputError(f"--scales {list(views.scales)}: factors from {_LOWEST:g} to {_HIGHEST:g} are valid")
     if model.fixed is not None and not views.sliding and any(scale != 1.0 for scale in views.scales):
-        height, width = model.fixed
-        raise InputError(f"--scales: the file takes {height}x{width} only; add --sliding-window, or leave them out")
+        own = resolution_text(model.fixed)
+        raise InputError(f"--scales: the file takes {own} only; add --sliding-window, or leave them out")
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from evit_nas.model.checkpoint import CHECKSUM, content_digest
 from evit_nas.model.description import Normalisation
 from evit_nas.model.formats import read_raw, safetensors_bytes
 from evit_nas.seal import PREFIX
-from evit_nas.space.arch import Resolution, parse_resolution
+from evit_nas.space.arch import Resolution, parse_resolution, resolution_text
 from evit_nas.space.document import read_text
 from evit_nas.space.space import SearchSpace, parse_space, shipped_spaces
 
@@ -56,7 +56,7 @@ def save_supernet(path: Path, supernet: Supernet, about: About) -> None:
     described = {
         "space": about.space_text,
         "class_names": about.class_names,
-        "resolution": "x".join(map(str, about.resolution)),
+        "resolution": resolution_text(about.resolution),
         "mean": about.normalisation.mean,
         "std": about.normalisation.std,
         "notes": dict(about.notes),

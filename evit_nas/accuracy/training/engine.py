@@ -33,7 +33,7 @@ _NAMES_SHOWN = 4
 class Job:
     """One training. `request` identifies it (a JSON mapping); `state_path` is written after every epoch.
 
-    `validate` gives the score (mIoU in percent) of a network in evaluation mode. `hold` is entered for each step alone
+    `validate` gives the score (in percent) of a network in evaluation mode. `hold` is entered for each step alone
     and given up between steps. `on_step` is called after each step, `on_epoch` after each epoch with the history.
     With several `processes`, `batches` are this one's parts, and the first one alone writes.
     """
@@ -103,7 +103,7 @@ def run_epochs(state: State, job: Job, update: Update) -> None:
         )
         last = epoch + 1 == job.recipe.epochs
         if not last and (epoch + 1) % job.recipe.evaluate_every == 0:
-            row = replace(row, miou=job.validate(averaged(state).eval()))
+            row = replace(row, score=job.validate(averaged(state).eval()))
         state.history.append(row)
         if job.processes.first:
             save_state(job.state_path, state, job.request)

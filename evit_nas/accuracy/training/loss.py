@@ -1,6 +1,7 @@
-"""Pixel-wise cross-entropy at the labels' size.
+"""Cross-entropy: of every pixel at the labels' size, or of every image.
 
-Shapes: logits [B, K, h, w], labels uint8 [B, H, W] with class ids and IGNORE; K classes.
+Shapes: logits [B, K, h, w], labels uint8 [B, H, W] with class ids and IGNORE; or logits [B, K], labels int64 [B].
+K classes.
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ def pixel_loss(weights: torch.Tensor | None = None, label_smoothing: float = 0.0
         return functional.cross_entropy(
             resized, labels.long(), weight=weights, ignore_index=IGNORE, label_smoothing=label_smoothing
         )
+
+    return loss
+
+
+def image_loss(weights: torch.Tensor | None = None, label_smoothing: float = 0.0) -> Loss:
+    """A function of (logits, labels): the mean over the images, each weighted by its class."""
+
+    def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=label_smoothing)
 
     return loss
 

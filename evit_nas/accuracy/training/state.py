@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,18 +21,20 @@ from evit_nas.model.checkpoint import CHECKSUM, content_digest
 from evit_nas.model.formats import read_raw, safetensors_bytes
 
 _PARTS = ("network", "average", "moments")
+_LATER = {"largest_every": 1}  # what requests of supernets did not say at first, and how it was then
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRow:
-    """One line of the history. `loss` is the mean of the epoch; `miou` in percent, None where it was not taken."""
+    """One line of the history. `loss` is the mean of the epoch; `score` that on val in percent (mIoU, or top-1 where
+    images have one class each), None where it was not taken."""
 
     epoch: int
     step: int
     learning_rate: float
     loss: float
     seconds: float
-    miou: float | None = None
+    score: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -59,8 +62,8 @@ def restore_state(path: Path, state: State, request: str) -> None:
     tensors, entries = read_raw(path)
     if entries.get(CHECKSUM) != content_digest(tensors, entries):
         raise CheckpointError(f"{path}: altered since it was written (its checksum differs); start the training anew")
-    if entries["request"] != request:
-        differing = _difference(json.loads(entries["request"]), json.loads(request))
+    differing = _difference(json.loads(entries["request"]), json.loads(request))
+    if differing:
         raise InputError(f"{path}: belongs to another training ({differing}); choose another --out")
     parts = {part: _part(tensors, part) for part in _PARTS}
     state.network.load_state_dict(parts["network"])
@@ -68,7 +71,7 @@ def restore_state(path: Path, state: State, request: str) -> None:
         tensor.copy_(parts["average"][name])
     set_moments(state.network, state.optimiser, parts["moments"])
     state.step = int(entries["step"])
-    state.history = [EpochRow(**row) for row in json.loads(entries["history"])]
+    state.history = [_row(row) for row in json.loads(entries["history"])]
 
 
 def _flat(state: State) -> dict[str, torch.Tensor]:
@@ -84,11 +87,17 @@ def _flat(state: State) -> dict[str, torch.Tensor]:
     }
 
 
+def _row(stored: dict[str, Any]) -> EpochRow:
+    """In files of earlier versions the score is called `miou`."""
+    return EpochRow(**{"score" if name == "miou" else name: value for name, value in stored.items()})
+
+
 def _part(tensors: dict[str, torch.Tensor], part: str) -> dict[str, torch.Tensor]:
     prefix = f"{part}/"
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _difference(stored: dict[str, object], wanted: dict[str, object]) -> str:
-    keys = [key for key in {**stored, **wanted} if stored.get(key) != wanted.get(key)]
-    return ", ".join(sorted(keys)) or "in nothing that has a name"
+    """Names of what differs. What a file says nothing of was as in _LATER."""
+    stored = {**{key: value for key, value in _LATER.items() if key in wanted}, **stored}
+    return ", ".join(sorted(key for key in {**stored, **wanted} if stored.get(key) != wanted.get(key)))

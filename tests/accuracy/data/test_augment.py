@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evit_nas.accuracy.data.augment import FILL, NONE, Augmentation, View, change_colours, draw_view, show
+from evit_nas.accuracy.data.augment import FILL, NONE, Augmentation, View, change_colours, draw_crop, draw_view, show
 
 GEOMETRY = Augmentation(scale_min=0.4, scale_max=2.5, flip=True, colour=0.0)
 
@@ -45,6 +46,28 @@ def test_a_view_shows_no_pixel_that_is_not_there(seed: int) -> None:
     for (top, left, height, width), (rows, columns) in ((view.source, (30, 40)), (view.target, (32, 64))):
         assert 0 <= top <= top + height <= rows
         assert 0 <= left <= left + width <= columns
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(40, 90), st.integers(40, 90)),
+    size=st.tuples(st.integers(16, 80), st.integers(16, 80)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_crop_keeps_the_ratio_and_stays_inside(shape: tuple[int, int], size: tuple[int, int], seed: int) -> None:
+    inside = Augmentation(scale_min=1.0, scale_max=2.0)
+    top, left, height, width = draw_crop(shape, size, inside, np.random.default_rng(seed)).source
+    assert 0 <= top <= top + height <= shape[0]
+    assert 0 <= left <= left + width <= shape[1]
+    assert height / size[0] * size[1] == pytest.approx(width, abs=1 + size[1] / size[0])  # both are whole pixels
+
+
+def test_a_label_of_the_whole_image_stays() -> None:
+    image, _ = example(30, 60)
+    view = draw_crop((30, 60), (32, 32), GEOMETRY, np.random.default_rng(0))
+    seen, label = show(image, torch.tensor(700), (32, 32), view)
+    assert seen.shape == (3, 32, 32)
+    assert int(label) == 700
 
 
 def test_without_augmentation_an_example_is_only_resized() -> None:

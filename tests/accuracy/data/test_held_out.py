@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from evit_nas.accuracy.data.files import Pair
-from evit_nas.accuracy.data.held_out import SHARE, drive, held_out
+from evit_nas.accuracy.data.held_out import SHARE, check_unseen, drive, held_out
 from evit_nas.accuracy.data.layouts import Listing
+from evit_nas.errors import InputError
 
 
 @pytest.fixture
@@ -27,6 +28,17 @@ def test_no_drive_is_on_both_sides_and_no_image_is_lost(listings: dict[str, List
     share = len(split["val"].pairs) / len(listings["train"].pairs)
     assert SHARE <= share <= SHARE + 5 / len(listings["train"].pairs)
     assert split["test"] == listings["val"]
+
+
+def test_a_network_of_the_whole_set_is_not_judged_by_drives_it_has_seen() -> None:
+    with pytest.raises(InputError, match="its val was among the training images"):
+        check_unseen("idd-lite", "idd-lite-held-out", "val")
+    for trained_on, dataset, split in (
+        ("idd-lite-held-out", "idd-lite-held-out", "val"),
+        ("idd-lite", "idd-lite-held-out", "test"),
+        ("idd-lite", "idd-lite", "val"),
+    ):
+        check_unseen(trained_on, dataset, split)
 
 
 def test_the_same_drives_whatever_else_there_is(listings: dict[str, Listing]) -> None:

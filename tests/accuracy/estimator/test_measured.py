@@ -75,7 +75,7 @@ def test_open_source_reads_the_table_and_checks_the_task(table: Path) -> None:
         ("arch,resolution,miou", "b0,250x512,70", ":2: resolution 250x512"),
         ("arch,resolution,miou", "b0,256x512,nan", ":2: miou 'nan'"),
         ("arch,resolution,miou", "b0,256x512,170", ":2: miou '170'"),
-        ("arch,resolution,miou", "b0-cls,256x512,70", ":2: a network for cls"),
+        ("arch,resolution,miou", "b0-cls,256x512,70", ":2: a cls network with miou; that needs top1"),
         ("arch,resolution,miou", "b0,256x512,70", "1 different networks"),
     ],
 )

@@ -47,7 +47,7 @@ def test_scalars_and_overlays_are_written(tmp_path: Path) -> None:
     arch = named_arch("b0")
     network = build(arch).eval()
     board.predictions(TorchModel(network=network))
-    board.epoch(EpochRow(epoch=1, step=4, learning_rate=0.1, loss=1.5, seconds=1.0, miou=12.5))
+    board.epoch(EpochRow(epoch=1, step=4, learning_rate=0.1, loss=1.5, seconds=1.0, score=12.5))
     board.epoch(EpochRow(epoch=2, step=8, learning_rate=0.1, loss=1.0, seconds=1.0))
     board.close()
     read = events.EventAccumulator(str(tmp_path)).Reload()

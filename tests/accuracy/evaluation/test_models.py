@@ -41,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def expected(files: dict[str, Path]) -> float:
     checkpoint = read_checkpoint(files["logits.pt"])
     assert checkpoint.arch is not None
-    return evaluate(torch_model(checkpoint.arch, checkpoint), DATASET, "val", SIZE).miou
+    return evaluate(torch_model(checkpoint.arch, checkpoint), DATASET, "val", SIZE).value
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [
@@ -53,7 +53,7 @@ def test_a_model_file_scores_as_torch_does(files, expected: float, name: str, to
     try:
         assert model.fixed == SIZE
         assert model.normalisation.mean == (0.3, 0.4, 0.5)
-        assert evaluate(model, DATASET, "val", SIZE).miou == pytest.approx(expected, abs=tolerance)
+        assert evaluate(model, DATASET, "val", SIZE).value == pytest.approx(expected, abs=tolerance)
     finally:
         model.close()
 

@@ -18,6 +18,7 @@ PLAIN = Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 class Threshold:
     """Two classes: bright or dark red channel, at the input's size or at a part of it."""
 
+    task: str = "seg"
     classes: int = 2
     fixed: tuple[int, int] | None = None
     normalisation: Normalisation = PLAIN
@@ -65,7 +66,7 @@ def test_a_score_by_hand() -> None:
     # 30 rows of 32 + 32 are right; of row 0 the dark half is labelled bright; row 1 is ignored
     dark, bright = 2 * 30 * 32, 2 * 31 * 32
     assert scores.per_class == pytest.approx({"dark": 100 * dark / (dark + 64), "bright": 100 * bright / (bright + 64)})
-    assert scores.miou == pytest.approx(sum(scores.per_class.values()) / 2)
+    assert scores.value == pytest.approx(sum(scores.per_class.values()) / 2)
     assert scores.confusion.tolist() == [[dark, 0], [64, bright]]
     assert scores.images == 2
 
@@ -76,7 +77,7 @@ def test_counted_at_the_labels_size_whatever_the_input(ids: bool) -> None:
     scores = evaluate(model, dataset((36, 70)), "val", (64, 128))
     assert model.seen == [(64, 128)] * 2
     assert scores.confusion.sum() == 2 * 35 * 70
-    assert scores.miou > 90
+    assert scores.value > 90
 
 
 def test_a_fixed_input_wins() -> None:

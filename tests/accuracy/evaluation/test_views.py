@@ -9,6 +9,7 @@ import torch
 from evit_nas.accuracy.data.dataset import Dataset, Example
 from evit_nas.accuracy.evaluation.protocol import evaluate, segment
 from evit_nas.accuracy.evaluation.views import Views, check_views
+from evit_nas.accuracy.metric import Task
 from evit_nas.errors import InputError
 from evit_nas.model.description import Normalisation
 from evit_nas.space.arch import Resolution, Upsample
@@ -23,6 +24,7 @@ class Channels:
 
     biased: bool = False
     fixed: Resolution | None = None
+    task: Task = "seg"
     classes: int = 3
     normalisation: Normalisation = IDENTITY
     upsample: Upsample = "bilinear"
@@ -120,5 +122,5 @@ def test_the_evaluation_takes_them() -> None:
             return Example(name="one", image=noise(75, 130), label=self.label(index))
 
     dataset = Dataset(name="one", classes=("r", "g", "b"), splits={"val": One()})
-    assert evaluate(Channels(), dataset, "val", SIZE, segmented=Views(sliding=True)).miou == 100.0
-    assert evaluate(Channels(), dataset, "val", SIZE).miou < 90.0
+    assert evaluate(Channels(), dataset, "val", SIZE, segmented=Views(sliding=True)).value == 100.0
+    assert evaluate(Channels(), dataset, "val", SIZE).value < 90.0

@@ -78,7 +78,7 @@ def test_training_learns_and_tells(tiny, job) -> None:
     assert not network.training
     assert told[-1].loss < told[0].loss - 0.05
     assert [row.step for row in told] == [4, 8, 12, 16, 20, 24]
-    assert [row.miou for row in told] == [None, 12.5, None, 12.5, None, None]  # the last score is the caller's
+    assert [row.score for row in told] == [None, 12.5, None, 12.5, None, None]  # the last score is the caller's
     assert scored == [False, False]
     assert len(held) == 24 + 2  # every step and every batch of the statistics
 
