@@ -2,7 +2,8 @@
 
 Reads the lines that `benchmarks/measured/run_queue.py` wrote (networks: benchmarks/measured/ablation.py). For each
 data set and recipe: the mIoU of the four networks, mean over seeds, and what each loses against the full one, in pairs
-of one seed (one order of the data), with a 90 % interval by Student's t; beside them the published ones. Prints JSON.
+of one seed (one order of the data), with a 90 % interval by Student's t; beside them the published ones, and what share
+of them is seen here. Prints JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def main() -> None:
     for dataset in ("idd-lite", "camvid"):
         table = arguments.tables / f"{dataset}.csv"
         if table.is_file():
-            figures[dataset] = by_recipe(read_lines(table)[1])
+            figures[dataset] = by_recipe(read_lines(table)[1], losses_of(published))
     print(json.dumps(figures, indent=1))
 
 
@@ -41,13 +42,15 @@ def losses_of(values: Mapping[str, float]) -> dict[str, float]:
     return {name: round(values[FULL] - value, 2) for name, value in values.items() if name != FULL}
 
 
-def by_recipe(lines: list[MeasuredLine]) -> dict[str, object]:
+def by_recipe(lines: list[MeasuredLine], published: Mapping[str, float]) -> dict[str, object]:
     """Figures of each recipe that has lines of the four networks."""
     recipes: dict[str, list[MeasuredLine]] = defaultdict(list)
     for line in lines:
         if line.cells.get("tag") == "table3":
             recipes[f"{line.cells['epochs']} epochs at {line.cells['resolution']}, {line.recipe}"].append(line)
-    return {recipe: {score: compared(by_seed(own, score)) for score in SCORES} for recipe, own in recipes.items()}
+    return {
+        recipe: {score: compared(by_seed(own, score), published) for score in SCORES} for recipe, own in recipes.items()
+    }
 
 
 def by_seed(lines: list[MeasuredLine], score: str) -> dict[str, dict[int, float]]:
@@ -59,14 +62,21 @@ def by_seed(lines: list[MeasuredLine], score: str) -> dict[str, dict[int, float]
     return found
 
 
-def compared(values: Mapping[str, Mapping[int, float]]) -> dict[str, object]:
-    """Means over seeds, and losses against the full network with their intervals (None with fewer than two pairs)."""
+def compared(values: Mapping[str, Mapping[int, float]], published: Mapping[str, float]) -> dict[str, object]:
+    """Means over seeds, and losses against the full network with their intervals (None with fewer than two pairs) and
+    as a share of the published ones."""
     means = {name: round(float(np.mean(list(own.values()))), 2) for name, own in values.items() if own}
     losses = {}
     for name, own in values.items():
         pairs = [values[FULL][seed] - own[seed] for seed in sorted(own.keys() & values[FULL].keys())]
         if name != FULL and pairs:
-            losses[name] = {"mean": round(float(np.mean(pairs)), 2), "interval": interval(pairs), "pairs": len(pairs)}
+            mean = float(np.mean(pairs))
+            losses[name] = {
+                "mean": round(mean, 2),
+                "interval": interval(pairs),
+                "pairs": len(pairs),
+                "carried_over": round(mean / published[name], 2),
+            }
     order = sorted(means, key=lambda name: -means[name])
     return {"miou": means, "loss": losses, "order": order, "seeds": {name: sorted(own) for name, own in values.items()}}
 
