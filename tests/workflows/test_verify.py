@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,32 @@ from evit_nas.latency.profiler import protocol
 from evit_nas.latency.profiler.devices.adb import run_adb
 from evit_nas.latency.profiler.devices.phone_identity import known_choice
 from evit_nas.latency.profiler.protocol import Timing
-from evit_nas.report.run_data import read_run
+from evit_nas.report.run_data import Winner, read_run
+from evit_nas.search.study import StudyResult
 from evit_nas.workflows import search, verify, winners
-from evit_nas.workflows.results import SearchResult
+from evit_nas.workflows.latency import open_device
+from evit_nas.workflows.progress import Progress, Silent
 from evit_nas.workflows.run_folder import Setting
-from evit_nas.workflows.verify import Bench, device_and_phone
+from evit_nas.workflows.verify import Bench, bench_of, device_and_phone
+
+Studied = tuple[Setting, StudyResult]
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Studied:
+    """What a search has before it judges its winners."""
+    seen: list[tuple[Setting, StudyResult]] = []
+
+    def judge(setting: Setting, study: StudyResult, run: Path, progress: Progress) -> winners.Judged:
+        seen.append((setting, study))
+        raise KeyboardInterrupt
+
+    run = tmp_path_factory.mktemp("search") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "judge_winners", judge)
+        with pytest.raises(KeyboardInterrupt):
+            evit_nas.search(budget_ms=20, trials=60, out=run)
+    return seen[0]
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +69,9 @@ def plugged_in(*faults: Fault, soc: str = "sm8450") -> Iterator[RunningPhone]:
         yield phone
 
 
-def searched(run: Path, *, drawn: bool = False, **options: str) -> SearchResult:
-    with pytest.MonkeyPatch.context() as patch:
-        if not drawn:
-            patch.setattr(search, "write_report", lambda data, folder: (folder / "report.html",))
-        return evit_nas.search(budget_ms=20, trials=60, out=run, **options)
+def judged(studied: Studied, run: Path) -> tuple[winners.Judged, list[Winner]]:
+    done = winners.judge_winners(*studied, run, Silent())
+    return done, [winner for _, winner in done.winners]
 
 
 def benched(monkeypatch: pytest.MonkeyPatch, time: Callable[[bytes], tuple[Timing, Provenance]]) -> None:
@@ -66,47 +86,59 @@ def timing(latency_ms: float) -> Timing:
     return Timing(latency_ms=latency_ms, low_ms=latency_ms, high_ms=latency_ms, runs=9, canary=1.0, canary_us=2000.0)
 
 
-def test_an_attached_stand_in_is_timed_and_decides_nothing_for_a_real_chip(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_run_folder_says_what_its_winners_were_measured_on(tmp_path: Path) -> None:
     with plugged_in() as phone:
-        result = searched(tmp_path / "run", drawn=True)
-        assert phone.phone.settings == default_settings()
-    assert len(result.best) == 2
+        result = evit_nas.search(budget_ms=20, trials=60, out=tmp_path / "run")
     assert not result.verified
     assert result.verification == f"winners re-measured on {phone.address} (simulated)"
-    for best in result.best:
-        assert best.verified_provenance == "simulated"
-        assert best.verified_low_ms <= best.verified_ms <= best.verified_high_ms
-        assert best.verified == f"simulated {best.verified_ms:.1f} ms on a stand-in, not verified"
-    kept = read_run(tmp_path / "run").winners
-    assert [winner.verified_provenance for winner in kept] == ["simulated"] * 2
-    assert not any(winner.missed_budget for winner in kept)
+    told = result.to_json()
+    assert [best["verified_provenance"] for best in told["best"]] == ["simulated"] * 2
+    assert [winner.verified_ms for winner in read_run(tmp_path / "run").winners] == [
+        best["verified_ms"] for best in told["best"]
+    ]
     page = (tmp_path / "run" / "report.html").read_text()
     assert f"simulated {result.best[0].verified_ms:.1f} ms" in page
 
 
-def test_a_phone_that_fails_meanwhile_keeps_the_result(tmp_path: Path) -> None:
-    with plugged_in(Fault(fault="unplugged", phase="run", after_s=3)):
-        result = searched(tmp_path / "run")
-    assert len(result.best) == 2
-    assert not result.verified
-    assert result.best[-1].verified_ms is None
-    assert result.best[-1].verified.startswith("not verified: ")
-    assert "adb connect" in result.verification
-    assert read_run(tmp_path / "run").manifest.verification == result.verification
-
-
-def test_a_phone_of_another_chip_is_not_the_one(tmp_path: Path) -> None:
-    with plugged_in(soc="sm8550") as phone:
-        result = searched(tmp_path / "run")
+def test_a_stand_in_is_timed_and_decides_nothing_for_a_real_chip(studied: Studied, tmp_path: Path) -> None:
+    with plugged_in() as phone:
+        done, found = judged(studied, tmp_path)
         assert phone.phone.settings == default_settings()
-    assert f"attached: {phone.address} with sm8550" in result.verification
-    assert all(best.verified.startswith("not verified: no phone of this chip is attached") for best in result.best)
+    assert not done.verified
+    assert done.verification == f"winners re-measured on {phone.address} (simulated)"
+    for winner in found:
+        assert (winner.verified_provenance, winner.missed_budget) == ("simulated", False)
+        assert winner.verified_low_ms <= winner.verified_ms <= winner.verified_high_ms
+        assert winner.verification == f"simulated {winner.verified_ms:.1f} ms on a stand-in, not verified"
 
 
-def test_a_table_of_no_known_chip_asks_no_adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_a_phone_that_fails_meanwhile_keeps_the_result(studied: Studied, tmp_path: Path) -> None:
+    with plugged_in(Fault(fault="unplugged", phase="run", after_s=3)):
+        done, found = judged(studied, tmp_path)
+    assert len(found) == 2
+    assert not done.verified
+    assert found[-1].verified_ms is None
+    assert found[-1].verification.startswith("not verified: ")
+    assert "adb connect" in done.verification
+
+
+def test_a_phone_of_another_chip_is_not_the_one(studied: Studied, tmp_path: Path) -> None:
+    with plugged_in(soc="sm8550") as phone:
+        done, found = judged(studied, tmp_path)
+        assert phone.phone.settings == default_settings()
+    assert f"attached: {phone.address} with sm8550" in done.verification
+    assert all(winner.verification.startswith("not verified: no phone of this chip is attached") for winner in found)
+
+
+def test_a_table_of_no_known_chip_asks_no_adb(studied: Studied, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "find_phone", lambda device: pytest.fail("adb was asked"))
-    result = searched(tmp_path / "run", device="tensor")
-    assert result.verification.startswith("not verified: tensor is neither this machine nor")
+    setting, _ = studied
+    tensor = replace(setting, model=open_device("tensor"))
+    with bench_of(tensor, lambda text: None) as bench:
+        assert not bench.ready
+    assert bench.problem.startswith("tensor is neither this machine nor")
 
 
 def test_a_serial_means_the_tables_of_its_chip() -> None:
@@ -116,20 +148,23 @@ def test_a_serial_means_the_tables_of_its_chip() -> None:
     assert device_and_phone("R5CT1234", None) == ("R5CT1234", "")
 
 
-def test_a_real_phone_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_phone_decides(studied: Studied, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times_ms = iter((21.0, 19.0, 18.0))
     benched(monkeypatch, lambda model: (timing(next(times_ms)), "measured"))
-    result = searched(tmp_path / "run")
-    assert result.verified
-    assert [best.verified for best in result.best] == [
+    done, found = judged(studied, tmp_path)
+    assert done.verified
+    assert [winner.verification for winner in found] == [
         "measured 19.0 ms, within the budget",
         "measured 18.0 ms, within the budget",
+        "measured 21.0 ms, misses the budget",
     ]
-    assert result.verification == "winners re-measured on R5CT; 1 missed the budget and gave way"
-    assert [winner.missed_budget for winner in read_run(tmp_path / "run").winners] == [False, False, True]
+    assert done.verification == "winners re-measured on R5CT; 1 missed the budget and gave way"
+    assert [winner.missed_budget for winner in found] == [False, False, True]
 
 
-def test_what_was_measured_before_a_failure_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_measured_before_a_failure_stays(
+    studied: Studied, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     times_ms = iter((19.0,))
 
     def time(model: bytes) -> tuple[Timing, Provenance]:
@@ -138,11 +173,11 @@ def test_what_was_measured_before_a_failure_stays(tmp_path: Path, monkeypatch: p
         raise DeviceError("R5CT: offline; replug the cable")
 
     benched(monkeypatch, time)
-    result = searched(tmp_path / "run")
-    assert not result.verified
-    assert [best.verified_ms for best in result.best] == [19.0, None]
-    assert result.best[1].verified == "not verified: R5CT: offline"
-    assert result.verification == (
+    done, found = judged(studied, tmp_path)
+    assert not done.verified
+    assert [winner.verified_ms for winner in found] == [19.0, None]
+    assert found[1].verification == "not verified: R5CT: offline"
+    assert done.verification == (
         "1 of 2 winners re-measured on R5CT; the others are not verified: R5CT: offline; replug the cable"
     )
 

@@ -33,6 +33,7 @@ from evit_nas.latency.predictor.recipes import RAMPS_MIB
 
 MIB = 2.0**20
 TILES = (8, 16, 32)  # output channels of XNNPACK's microkernels
+VECTORS = (4, 16)  # channels that a device takes at once where nothing is multiplied
 COST_COLUMNS = (
     "dense_gmac",
     "depthwise_gmac",
@@ -211,7 +212,8 @@ class KernelInput:
     """What the regression of one kernel reads. Every number grows, or stays, when an axis grows.
 
     `sizes` are the numeric axes; `work` MACs, or elements where there are none; `tiled_work` the same with the output
-    channels rounded up to each of TILES; `row_bytes` the input rows that one output row needs.
+    channels rounded up to each of TILES; `tiled_bytes` what is read and written with the last axis of each activation
+    rounded up to each of VECTORS; `row_bytes` the input rows that one output row needs.
     """
 
     family: str
@@ -220,6 +222,7 @@ class KernelInput:
     tiled_work: tuple[float, ...]
     read_bytes: float
     written_bytes: float
+    tiled_bytes: tuple[float, ...]
     weight_bytes: float
     row_bytes: float
 
@@ -240,9 +243,16 @@ def kernel_input(signature: KernelSignature) -> KernelInput:
         tiled_work=() if width is None else tuple(work / width * tile * math.ceil(width / tile) for tile in TILES),
         read_bytes=sum(fact.tensor_bytes) - written,
         written_bytes=written,
+        tiled_bytes=tuple(_tiled_bytes(signature, tile) for tile in VECTORS),
         weight_bytes=float(signature.weight_bytes),
         row_bytes=_row_bytes(signature, values, written),
     )
+
+
+def _tiled_bytes(signature: KernelSignature, tile: int) -> float:
+    tensors = (*(t for t in signature.inputs if not t.constant), *signature.outputs)
+    widths = ((t, t.shape[-1] if t.shape else 1) for t in tensors)
+    return float(sum(t.size_bytes / max(width, 1) * tile * math.ceil(width / tile) for t, width in widths))
 
 
 def _row_bytes(signature: KernelSignature, values: dict[str, float], written: float) -> float:

@@ -1,10 +1,11 @@
 """The time of a kernel that has no row: a sum of monotone terms with non-negative coefficients, one fit per family.
 
-Terms are products of the kernel's axes to powers of 0, 1/2 and 1, its work with channels rounded up to XNNPACK's
-tiles, its work and bytes on log ramps of what must stay in a cache: the weights (L1), the input rows of one output row
-(L1, L2) and all tensors (L2, L3), and its pixels on a grid of ramps of the channels. Every term grows in every axis and
-no coefficient is negative, so a prediction never falls when channels or pixels grow, and extrapolation stays
-physical. Weighted by each row's own interval, with Huber weights against disturbed rows.
+Terms are products of the kernel's axes to powers of 0, 1/2 and 1, its work (its bytes where it multiplies nothing) with
+channels rounded up to the tiles of a vector unit, its work and bytes on log ramps of what must stay in a cache: the
+weights (L1), the input rows of one output row (L1, L2) and all tensors (L2, L3), and its pixels on a grid of ramps of
+the channels. Every term grows in every axis and no coefficient is negative, so a prediction never falls when channels
+or pixels grow, and extrapolation stays physical. Weighted by each row's own interval, with Huber weights against
+disturbed rows.
 """
 
 from __future__ import annotations
@@ -176,8 +177,7 @@ def _solve(design: Floats, us: Floats, weights: Floats) -> Floats:
 
 def _design(inputs: Sequence[KernelInput], rungs: NDArray[np.bool_]) -> Floats:
     """Terms of N kernels of one family, shape (N, T)."""
-    amounts, ramps = _climbed(inputs)
-    return np.concatenate([np.stack(_base_terms(inputs), axis=1), (amounts * ramps)[:, rungs]], axis=1)
+    return np.concatenate([np.stack(_base_terms(inputs), axis=1), _climbed(inputs)[0][:, rungs]], axis=1)
 
 
 def _base_terms(inputs: Sequence[KernelInput]) -> list[Floats]:
@@ -195,23 +195,25 @@ def _base_terms(inputs: Sequence[KernelInput]) -> list[Floats]:
 
 
 def _rungs(inputs: Sequence[KernelInput]) -> NDArray[np.bool_]:
-    return np.asarray((_climbed(inputs)[1] > RUNG).sum(axis=0) >= MIN_RUNG_ROWS)
+    return np.asarray(_climbed(inputs)[1].sum(axis=0) >= MIN_RUNG_ROWS)
 
 
-def _climbed(inputs: Sequence[KernelInput]) -> tuple[Floats, Floats]:
-    """Amount and ramp of every rung, each of shape (N, R): work and bytes beyond each size that a cache may have, and
-    pixels on a grid of the channels."""
+def _climbed(inputs: Sequence[KernelInput]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Term of every rung and whether each kernel is on it, both of shape (N, R): work and bytes beyond each size that a
+    cache may have, pixels on a grid of the channels, and bytes on tiles for kernels that do not fill them."""
     work, read, written = (_column(inputs, name)[:, None] for name in ("work", "read_bytes", "written_bytes"))
     tensors = _ladder(read + written, TENSOR_LADDER)
     if not inputs[0].family.startswith(COMPUTE):
-        return np.broadcast_to(read + written, tensors.shape), tensors
+        tiled = np.array([kernel.tiled_bytes for kernel in inputs])
+        climbed = np.concatenate([tensors > RUNG, tiled > (1 + RUNG) * (read + written)], axis=1)
+        return np.concatenate([(read + written) * tensors, tiled], axis=1), climbed
     weights = _ladder(_column(inputs, "weight_bytes")[:, None], WEIGHT_LADDER)
     rows = _ladder(_column(inputs, "row_bytes")[:, None], ROW_LADDER)
     sizes = np.array([kernel.sizes for kernel in inputs])
     grid = _grid(sizes)
     parts = [(work, weights), (work, rows), (work, tensors), (read, tensors), (written, tensors), (sizes[:, :1], grid)]
-    amounts = [np.broadcast_to(amount, ramps.shape) for amount, ramps in parts]
-    return np.concatenate(amounts, axis=1), np.concatenate([ramps for _, ramps in parts], axis=1)
+    terms = [amount * ramps for amount, ramps in parts]
+    return np.concatenate(terms, axis=1), np.concatenate([ramps > RUNG for _, ramps in parts], axis=1)
 
 
 def _ladder(size_bytes: Floats, edges_kib: Sequence[int]) -> Floats:

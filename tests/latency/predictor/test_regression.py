@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -83,3 +84,53 @@ def test_a_family_without_rows_falls_back_and_says_so(regression: KernelRegressi
     assert us > 0
     assert not own_family
     assert sd >= 0.4
+
+
+def added(pixels: int, channels: int) -> KernelSignature:
+    maps = TensorType((1, pixels, channels))
+    return KernelSignature("ADD", (maps, maps), (maps,), ())
+
+
+def padded_us(signature: KernelSignature) -> float:
+    """A device that takes sixteen channels at a time."""
+    _, pixels, channels = signature.outputs[0].shape
+    return 1.0 + 0.002 * pixels * 16 * -(-channels // 16)
+
+
+def fitted(signatures: list[KernelSignature]) -> KernelRegression:
+    us = np.array([padded_us(s) for s in signatures])
+    return fit_regression([kernel_input(s) for s in signatures], us, np.ones(len(us)))
+
+
+def test_one_channel_costs_what_a_whole_vector_does() -> None:
+    draw = np.random.default_rng(0)
+    seen = [
+        added(int(p), int(c)) for p, c in zip(draw.integers(64, 9000, 60), [16, 32, 48, 64, 128, 1] * 10, strict=True)
+    ]
+    us, _, own_family = fitted(seen).predict(added(5000, 1))
+    assert own_family
+    assert us == pytest.approx(padded_us(added(5000, 1)), rel=0.1)
+
+
+def test_nothing_is_said_of_padding_where_no_row_has_any() -> None:
+    draw = np.random.default_rng(0)
+    seen = [added(int(p), int(c)) for p, c in zip(draw.integers(64, 9000, 60), [32, 64, 96] * 20, strict=True)]
+    narrow = fitted(seen).predict(added(5000, 1))[0]
+    assert narrow < padded_us(added(5000, 1)) / 4
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 5000), CHANNELS, st.integers(0, 64))
+def test_more_channels_never_add_faster(pixels: int, channels: int, wider: int) -> None:
+    model = mixed_additions()
+    assert model.predict(added(pixels, channels + wider))[0] >= model.predict(added(pixels, channels))[0] * (1 - 1e-12)
+
+
+@cache
+def mixed_additions() -> KernelRegression:
+    draw = np.random.default_rng(0)
+    pixels, channels = (
+        draw.integers(64, 9000, 80).tolist(),
+        draw.choice([1, 3, 8, 12, 16, 20, 32, 64, 128], 80).tolist(),
+    )
+    return fitted([added(p, c) for p, c in zip(pixels, channels, strict=True)])
