@@ -168,8 +168,10 @@ def time_networks(networks: Mapping[Key, Candidate], path: Path, seconds: float)
 
 
 def _left(networks: Mapping[Key, Candidate], path: Path) -> list[tuple[int, Key]]:
-    done = read_timings(path)
-    return [(turn, key) for turn in range(PASSES) for key in networks if (turn, key) not in done]
+    """Shuffled within a pass, so that a slow spell of the machine meets no single group."""
+    done, keys = read_timings(path), list(networks)
+    orders = [np.random.default_rng(SEED + turn).permutation(len(keys)) for turn in range(PASSES)]
+    return [(turn, keys[i]) for turn, order in enumerate(orders) for i in order if (turn, keys[i]) not in done]
 
 
 def _timing(canary: Canary, member: Candidate) -> dict[str, object]:
