@@ -172,12 +172,14 @@ def _run(
 ) -> tuple[float, float]:
     """Train and save; mIoU of the largest and of the smallest member."""
     from evit_nas.accuracy.data.batches import Cached
+    from evit_nas.accuracy.data.check import check_labels
     from evit_nas.accuracy.supernet.checkpoint import About, save_supernet
     from evit_nas.accuracy.supernet.sampling import Sandwich
     from evit_nas.accuracy.supernet.supernet import Supernet
     from evit_nas.accuracy.supernet.training import train_supernet
     from evit_nas.accuracy.training import engine
 
+    check_labels(setting.dataset.split("val"), "val", len(setting.dataset.classes))
     examples, sandwich = Cached(setting.dataset.split("train")), Sandwich(space, setting.seed, setting.largest_every)
     largest, smallest = sandwich.ends
 

@@ -139,11 +139,13 @@ def _board(plan: _Plan, *, wanted: bool) -> AbstractContextManager[Board | None]
 
 def _run(plan: _Plan, *, resume: bool, board: Board | None) -> Scores:
     from evit_nas.accuracy.data.batches import Cached
+    from evit_nas.accuracy.data.check import check_labels
     from evit_nas.accuracy.evaluation.models import TorchModel
     from evit_nas.accuracy.evaluation.protocol import evaluate
     from evit_nas.accuracy.training import engine
 
     examples = Cached(plan.dataset.split("train"))
+    check_labels(plan.dataset.split("val"), "val", len(plan.dataset.classes))
     hold = plan.processes.together(step_lock(plan.progress.note))
 
     def scored(network: Any) -> Scores:

@@ -142,6 +142,26 @@ def test_what_cannot_be_trained(arch: ArchConfig, root: Path) -> None:
         run(arch, root)
 
 
+def test_val_is_looked_at_before_and_an_epoch_is_not_lost_with_it(arch: ArchConfig, root: Path) -> None:
+    """A label that is wrong stops the training at once; an image that cannot be read, when it is to be scored."""
+    out, image = root.parent / "run", root / "images/val/1.jpg"
+    sound = image.read_bytes()
+    image.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"1\.jpg: not an image"):
+        run(arch, root)
+    assert (out / "state.safetensors").is_file()
+    image.write_bytes(sound)
+    whole = run(arch, root, out=root.parent / "whole").checkpoint
+    resumed = run(arch, root, resume=True).checkpoint
+    states = [read_checkpoint(path).state for path in (whole, resumed)]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+    for value, message in ((9, "label ids out of range: 9"), (255, "no pixel of val has a label")):
+        for number in range(2):
+            Image.fromarray(np.full((40, 70), value, np.uint8)).save(root / f"masks/val/{number}.png")
+        with pytest.raises(InputError, match=message):
+            run(arch, root, out=root.parent / f"label{value}")
+
+
 def test_views_of_a_file_and_of_its_checkpoint_score_the_same(arch: ArchConfig, root: Path) -> None:
     checkpoint = run(arch, root, epochs=1).checkpoint
     file = export(checkpoint, formats=("tflite",), out=root.parent / "export").files["tflite"]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.accuracy.data.catalogue import find_dataset
-from evit_nas.accuracy.data.dataset import Dataset
-from evit_nas.accuracy.data.labels import counts, shares
+from evit_nas.accuracy.data.dataset import Dataset, Split
+from evit_nas.accuracy.data.labels import counts, shares, split_counts
 from evit_nas.accuracy.data.scenes import scenes
 from evit_nas.errors import InputError
 
@@ -52,6 +52,15 @@ def check_dataset(
         class_shares=dict(zip(dataset.classes, shares(pixels.tolist()), strict=True)),
         problems=tuple(problems),
     )
+
+
+def check_labels(examples: Split, split: str, classes: int) -> None:
+    """Read every label of a split, so that a training of hours does not end on one.
+
+    Raises InputError for the first that is wrong, and where no pixel of the split has a label.
+    """
+    if not split_counts(examples, classes).any():
+        raise InputError(f"no pixel of {split} has a label; `evit-nas data check` names the files")
 
 
 def _check_split(dataset: Dataset, split: str, advance: Callable[[], None]) -> tuple[list[str], NDArray[np.int64]]:

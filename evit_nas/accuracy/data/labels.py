@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evit_nas.accuracy.data.dataset import IGNORE
+from evit_nas.accuracy.data.dataset import IGNORE, Split
 
 INVALID = 254
 MAX_CLASSES = 254
@@ -85,6 +85,14 @@ def counts(label: Any, classes: int) -> NDArray[np.int64]:
     """Pixels of each class in a label of class ids, shape (classes,); ignored ones are left out. A label of the whole
     image counts as one."""
     return np.bincount(np.asarray(label).reshape(-1), minlength=max(256, classes))[:classes]
+
+
+def split_counts(split: Split, classes: int) -> NDArray[np.int64]:
+    """Pixels (or images) of each class over a split, shape (classes,). Raises InputError for a label that is wrong."""
+    found = np.zeros(classes, np.int64)
+    for index in range(len(split)):
+        found += counts(split.label(index), classes)
+    return found
 
 
 def shares(pixels: Sequence[int]) -> list[float]:

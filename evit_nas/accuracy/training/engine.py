@@ -103,11 +103,19 @@ def run_epochs(state: State, job: Job, update: Update) -> None:
         )
         last = epoch + 1 == job.recipe.epochs
         if not last and (epoch + 1) % job.recipe.evaluate_every == 0:
-            row = replace(row, score=job.validate(averaged(state).eval()))
-        state.history.append(row)
-        if job.processes.first:
-            save_state(job.state_path, state, job.request)
+            try:
+                row = replace(row, score=job.validate(averaged(state).eval()))
+            except InputError:  # val cannot be read: the epoch is not lost with it
+                _keep(state, job, row)
+                raise
+        _keep(state, job, row)
         job.on_epoch(state.history)
+
+
+def _keep(state: State, job: Job, row: EpochRow) -> None:
+    state.history.append(row)
+    if job.processes.first:
+        save_state(job.state_path, state, job.request)
 
 
 def averaged(state: State) -> nn.Module:

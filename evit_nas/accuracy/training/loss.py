@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from evit_nas.accuracy.data.dataset import IGNORE, Split
-from evit_nas.accuracy.data.labels import counts
+from evit_nas.accuracy.data.labels import split_counts
 from evit_nas.errors import InputError
 
 Loss = Callable[[Any, torch.Tensor], torch.Tensor]  # of what a network gives, and labels
@@ -52,10 +52,10 @@ def class_weights(split: Split, classes: int, power: float) -> torch.Tensor:
     The median is that of the classes that occur (Eigen and Fergus 2015). A class that never occurs weighs 1: no pixel
     asks for its weight. Raises InputError where no pixel has a label.
     """
-    pixels = sum(counts(split.label(index), classes) for index in range(len(split)))
-    present = np.asarray(pixels) > 0
+    pixels = split_counts(split, classes)
+    present = pixels > 0
     if not present.any():
-        raise InputError("no pixel of the training images has a label")
+        raise InputError("no pixel of train has a label; `evit-nas data check` names the files")
     ratio = np.ones(classes)
-    ratio[present] = np.median(np.asarray(pixels)[present]) / np.asarray(pixels)[present]
+    ratio[present] = np.median(pixels[present]) / pixels[present]
     return torch.from_numpy(ratio**power).float()
