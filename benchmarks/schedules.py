@@ -1,7 +1,7 @@
-"""Row strips chosen by measuring each block, against the plain form of the whole network, in turns.
+"""Row strips chosen by measuring each chain of large blocks, against the plain form of the whole network, in turns.
 
-For each network: blocks in strips, times, how many times faster, and the gain that the blocks alone and this machine's
-predictor promise beside the measured one. Needs a table of this machine (`evit-nas profile --device host`); block
+For each network: groups in strips, times, how many times faster, and the gain that the groups alone and this machine's
+predictor promise beside the measured one. Needs a table of this machine (`evit-nas profile --device host`); their
 timings are kept beside it, so a second run only measures the networks.
 """
 
@@ -43,7 +43,9 @@ def compare(name: str, resolution: Resolution, tables: Path | None, rounds: int)
     peaks = [peak_activation_bytes(emit(arch, resolution, Lowering(schedule=option))) for option in options]
     return {
         "network": f"{name}-{resolution[0]}x{resolution[1]}",
-        "strips": dict(chosen.strips),
+        "strips": {
+            " .. ".join(dict.fromkeys((group.paths[0], group.paths[-1]))): group.strips for group in chosen.groups
+        },
         "plain_ms": plain_ms,
         "chosen_ms": chosen_ms,
         "ratio": float(np.median(ratios)),

@@ -33,6 +33,11 @@ class GraphBuilder:
         """`stage` and official module path (`Placed.path`) of what follows."""
         self._stage, self._block = stage, block
 
+    @property
+    def here(self) -> tuple[str, str]:
+        """What `place` was told last."""
+        return self._stage, self._block
+
     @staticmethod
     def of(graph: OpGraph) -> GraphBuilder:
         """A builder that goes on where an emitted `graph` ends."""

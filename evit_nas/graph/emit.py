@@ -9,8 +9,10 @@ Weights are `Param`s, named by the official state_dict; `evit_nas.tflite.weights
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+from evit_nas.errors import InputError
 from evit_nas.graph.blocks import (
     Block,
     ClsOut,
@@ -21,15 +23,17 @@ from evit_nas.graph.blocks import (
     HeadOut,
     MBConv,
     Msa,
+    Placed,
     StemConv,
     layout,
 )
 from evit_nas.graph.builder import GraphBuilder, Shape
 from evit_nas.graph.emit_attention import emit_msa
 from evit_nas.graph.emit_authors import emit_msa_authors
-from evit_nas.graph.emit_conv import emit_dsconv, emit_fused_mbconv, emit_head_out, emit_mbconv, emit_stem
+from evit_nas.graph.emit_conv import dsconv, fused_mbconv, head_out, mbconv, stem
 from evit_nas.graph.emit_head import emit_cls_out, emit_head_add, emit_head_input
-from evit_nas.graph.lowering import OURS, Lowering
+from evit_nas.graph.emit_strips import Banded, in_strips
+from evit_nas.graph.lowering import OURS, Lowering, Style, runs
 from evit_nas.graph.opgraph import OpGraph
 from evit_nas.space.arch import ArchConfig, Resolution
 
@@ -42,20 +46,24 @@ def emit(arch: ArchConfig, resolution: Resolution, lowering: Lowering = OURS) ->
     Normalised RGB [1, H, W, 3] in; logits [1, H / stride, W / stride, classes] or [1, classes] out.
     """
     b = GraphBuilder()
-    image = b.input((1, *resolution, 3))
-    outputs: list[str] = []
-    for item in layout(arch, resolution):
-        b.place(item.stage, item.path)
-        inputs = tuple(image if index < 0 else outputs[index] for index in item.inputs)
-        outputs.append(_emit(b, item.block, inputs, lowering, lowering.schedule.count(item.path)))
-    return b.finish(outputs[-1:])
+    placed = layout(arch, resolution)
+    outputs = {-1: b.input((1, *resolution, 3))}  # by index of the block; those inside of a group are nobody else's
+    for start, stop, strips in runs(placed, lowering.schedule):
+        inputs = tuple(outputs[index] for index in placed[start].inputs)
+        outputs[stop - 1] = _emit(b, placed[start:stop], inputs, lowering, strips)
+    return b.finish([outputs[len(placed) - 1]])
 
 
-def emit_block(block: Block, lowering: Lowering = OURS, strips: int = 1) -> OpGraph:
+def emit_block(block: Block, lowering: Lowering = OURS) -> OpGraph:
     """One block alone: its inputs are the graph's inputs; weights are named relative to the block."""
+    return emit_chain((Placed(block, "", "", ()),), lowering)
+
+
+def emit_chain(chain: Sequence[Placed], lowering: Lowering = OURS, strips: int = 1) -> OpGraph:
+    """Consecutive blocks alone, each fed by the one before, in `strips` strips; several must be convolutional."""
     b = GraphBuilder()
-    inputs = tuple(b.input(shape) for shape in input_shapes(block))
-    return b.finish([_emit(b, block, inputs, lowering, strips)])
+    inputs = tuple(b.input(shape) for shape in input_shapes(chain[0].block))
+    return b.finish([_emit(b, chain, inputs, lowering, strips)])
 
 
 def input_shapes(block: Block) -> tuple[Shape, ...]:
@@ -82,24 +90,41 @@ def with_output(graph: OpGraph, output: Output) -> OpGraph:
     return b.finish([b.argmax(y) if output == "argmax" else y])
 
 
-def _emit(b: GraphBuilder, block: Block, inputs: tuple[str, ...], lowering: Lowering, strips: int) -> str:
-    x, style = inputs[0], lowering.style
+def _emit(b: GraphBuilder, chain: Sequence[Placed], inputs: tuple[str, ...], lowering: Lowering, strips: int) -> str:
+    first = chain[0]
+    b.place(first.stage, first.path)
+    match first.block:
+        case Msa() | HeadInput() | HeadAdd() | ClsOut() as block if len(chain) == strips == 1:
+            return _whole(b, block, inputs, lowering.style)
+        case _:
+            return in_strips(b, [_banded(b, item, lowering.style) for item in chain], inputs[0], strips)
+
+
+def _whole(b: GraphBuilder, block: Msa | HeadInput | HeadAdd | ClsOut, inputs: tuple[str, ...], style: Style) -> str:
     match block:
-        case StemConv():
-            return emit_stem(b, block, x, style)
-        case DSConv():
-            return emit_dsconv(b, block, x)
-        case MBConv():
-            return emit_mbconv(b, block, x, style, strips)
-        case FusedMBConv():
-            return emit_fused_mbconv(b, block, x, strips)
         case Msa():
-            return emit_msa_authors(b, block, x) if style == "authors" else emit_msa(b, block, x)
+            return emit_msa_authors(b, block, inputs[0]) if style == "authors" else emit_msa(b, block, inputs[0])
         case HeadInput():
-            return emit_head_input(b, block, x)
+            return emit_head_input(b, block, inputs[0])
         case HeadAdd():
             return emit_head_add(b, inputs)
-        case HeadOut():
-            return emit_head_out(b, block, x, strips)
         case ClsOut():
-            return emit_cls_out(b, block, x)
+            return emit_cls_out(b, block, inputs[0])
+
+
+def _banded(b: GraphBuilder, item: Placed, style: Style) -> Banded:
+    b.place(item.stage, item.path)
+    block = item.block
+    match block:
+        case StemConv():
+            return stem(b, block, style)
+        case DSConv():
+            return dsconv(b, block, style)
+        case MBConv():
+            return mbconv(b, block, style)
+        case FusedMBConv():
+            return fused_mbconv(b, block, style)
+        case HeadOut():
+            return head_out(b, block)
+        case _:
+            raise InputError(f"{item.path}: a {type(block).__name__} cannot run in row strips")

@@ -1,10 +1,8 @@
-"""Convolution blocks as operators, plain or in horizontal strips.
+"""Convolution blocks as operators, whole or some of their rows (`Banded`).
 
 Upstream pads k // 2 on every side, also at stride 2. TFLite's SAME puts all the padding of an even map at the bottom
 and right there, which is another function, so stride 2 is an explicit PAD and a VALID convolution; XNNPACK takes the
 PAD into the convolution at no cost. At stride 1 SAME and upstream agree.
-
-Strips are bit-equal to the plain form: each computes the expanded map of the input rows that its output rows need.
 
 XNNPACK has no depthwise microkernel above 25 taps, and its general one is ten times slower an element. A larger kernel
 is therefore the sum of convolutions with some of its rows each (ours only); equal up to the order of summation.
@@ -13,10 +11,10 @@ is therefore the sum of convolutions with some of its rows each (ours only); equ
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 from evit_nas.graph.blocks import DSConv, FusedMBConv, HeadOut, MBConv, StemConv
 from evit_nas.graph.builder import GraphBuilder
+from evit_nas.graph.emit_strips import Banded, Pads, Rows, Sweep
 from evit_nas.graph.lowering import Style
 from evit_nas.graph.opgraph import Attrs
 
@@ -26,9 +24,6 @@ NORM: Attrs = (("norm", True),)
 PLAIN_CONV: Attrs = (("norm", False),)
 _BIAS_OF_NORM: Attrs = (("bias", False), ("norm", True))
 _BIAS_ALONE: Attrs = (("bias", True), ("norm", False))
-
-
-Pads = tuple[int, int, int, int]  # zeros at the top, bottom, left and right
 MAX_TAPS = 25  # of XNNPACK's fast depthwise kernels
 
 
@@ -101,105 +96,97 @@ def depthwise_by_rows(
     return b.activate(total, activation)
 
 
-def pad_stride2(b: GraphBuilder, x: str, kernel: int, style: Style) -> str:
-    """Upstream's k // 2 around an even map. The last bottom and right lines are never read: only the authors pad."""
-    before = kernel // 2
-    after = before if style == "authors" else before - 1
-    return b.pad(x, before, after, before, after)
-
-
-def strip_edges(rows: int, strips: int) -> list[tuple[int, int]]:
-    """First and last-plus-one output row of each strip, as even as can be."""
-    edges = [rows * i // strips for i in range(strips + 1)]
-    return [(start, stop) for start, stop in pairwise(edges) if start < stop]
-
-
-def emit_stem(b: GraphBuilder, block: StemConv, x: str, style: Style) -> str:
+def stem(b: GraphBuilder, block: StemConv, style: Style) -> Banded:
     """[1, H, W, 3] -> [1, H / 2, W / 2, cout]."""
-    weights = conv_weights(b, "", block.cout, 3, 3)
-    return conv_act(b, pad_stride2(b, x, 3, style), weights, block.activation, 2, "VALID")
+    weights, sweep = conv_weights(b, "", block.cout, 3, 3), Sweep(block.height, 3, 2)
+
+    def emit(x: str, rows: Rows) -> str:
+        x, padding = _padded(b, x, sweep, rows, style)
+        return conv_act(b, x, weights, block.activation, 2, padding)
+
+    return Banded(sweep, b.here, emit)
 
 
-def emit_dsconv(b: GraphBuilder, block: DSConv, x: str) -> str:
+def dsconv(b: GraphBuilder, block: DSConv, style: Style) -> Banded:
+    """[1, H, W, C] -> the same shape."""
+    sweep = Sweep(block.height, 3)
     depthwise = depthwise_weights(b, "depth_conv", block.channels, 3)
-    y = depthwise_act(b, x, depthwise, block.activation)
-    y = b.conv(y, *conv_weights(b, "point_conv", block.channels, 1, block.channels))
-    return b.binary("ADD", y, x)
+    point = conv_weights(b, "point_conv", block.channels, 1, block.channels)
+
+    def emit(x: str, rows: Rows) -> str:
+        y, padding = _padded(b, x, sweep, rows, style)
+        y = b.conv(depthwise_act(b, y, depthwise, block.activation, 1, padding), *point)
+        return _shortcut(b, y, x, sweep, rows)
+
+    return Banded(sweep, b.here, emit)
 
 
-def emit_mbconv(b: GraphBuilder, block: MBConv, x: str, style: Style, strips: int) -> str:
-    """[1, H, W, cin] -> [1, H / stride, W / stride, cout], in `strips` bands of output rows."""
-    mid, side = block.cin * block.expand, block.kernel // 2
+def mbconv(b: GraphBuilder, block: MBConv, style: Style) -> Banded:
+    """[1, H, W, cin] -> [1, H / stride, W / stride, cout]."""
+    mid, sweep = block.cin * block.expand, Sweep(block.height, block.kernel, block.stride)
     expand = conv_weights(b, "inverted_conv", mid, 1, block.cin, bias=block.bias)
     middle = _middle(b, block, mid, style)
     project = conv_weights(b, "point_conv", block.cout, 1, mid)
-    # upstream pads k // 2 all around; at stride 2 the last lines of an even map are never read, so only the authors do
-    after = side if block.stride == 1 or style == "authors" else side - 1
 
-    def whole() -> str:
-        y = conv_act(b, x, expand, block.activation)
-        return b.conv(middle(y, (side, after, side, after)), *project)
+    def emit(x: str, rows: Rows) -> str:
+        y = b.conv(middle(conv_act(b, x, expand, block.activation), rows), *project)
+        return _shortcut(b, y, x, sweep, rows) if block.residual else y
 
-    def band(start: int, stop: int) -> str:
-        first, last = start * block.stride - side, (stop - 1) * block.stride - side + block.kernel
-        low, high = max(first, 0), min(last, block.height)
-        y = conv_act(b, b.rows(x, low, high), expand, block.activation)
-        return b.conv(middle(y, (low - first, last - high, side, after)), *project)
-
-    y = _in_strips(b, block.height // block.stride, strips, whole, band)
-    return b.binary("ADD", y, x) if block.residual else y
+    return Banded(sweep, b.here, emit)
 
 
-def _middle(b: GraphBuilder, block: MBConv, channels: int, style: Style) -> Callable[[str, Pads], str]:
-    """The block's depthwise convolution and activation, of a map that still lacks its zeros."""
+def _middle(b: GraphBuilder, block: MBConv, channels: int, style: Style) -> Callable[[str, Rows], str]:
+    """The block's depthwise convolution and activation: output rows of a map that still lacks its zeros."""
+    sweep = Sweep(block.height, block.kernel, block.stride)
     if style == "ours" and block.kernel**2 > MAX_TAPS:
         groups = depthwise_row_weights(b, "depth_conv", channels, block.kernel, bias=block.bias)
-        return lambda y, pads: depthwise_by_rows(b, y, groups, block.activation, block.stride, pads)
+        return lambda y, rows: depthwise_by_rows(
+            b, y, groups, block.activation, block.stride, sweep.pads(rows, all_sides=False)
+        )
     weights = depthwise_weights(b, "depth_conv", channels, block.kernel, bias=block.bias)
 
-    def one(y: str, pads: Pads) -> str:
-        if block.stride == 1 and set(pads) == {block.kernel // 2}:
-            return depthwise_act(b, y, weights, block.activation)
-        return depthwise_act(b, b.pad(y, *pads), weights, block.activation, block.stride, "VALID")
+    def one(y: str, rows: Rows) -> str:
+        y, padding = _padded(b, y, sweep, rows, style)
+        return depthwise_act(b, y, weights, block.activation, block.stride, padding)
 
     return one
 
 
-def emit_fused_mbconv(b: GraphBuilder, block: FusedMBConv, x: str, strips: int) -> str:
+def fused_mbconv(b: GraphBuilder, block: FusedMBConv, style: Style) -> Banded:
     """[1, H, W, C] -> the same shape."""
-    mid, side = block.channels * block.expand, block.kernel // 2
+    mid, sweep = block.channels * block.expand, Sweep(block.height, block.kernel)
     spatial = conv_weights(b, "spatial_conv", mid, block.kernel, block.channels)
     project = conv_weights(b, "point_conv", block.channels, 1, mid)
 
-    def whole() -> str:
-        return b.conv(conv_act(b, x, spatial, block.activation), *project)
+    def emit(x: str, rows: Rows) -> str:
+        y, padding = _padded(b, x, sweep, rows, style)
+        y = b.conv(conv_act(b, y, spatial, block.activation, padding=padding), *project)
+        return _shortcut(b, y, x, sweep, rows)
 
-    def band(start: int, stop: int) -> str:
-        first, last = start - side, stop + side
-        low, high = max(first, 0), min(last, block.height)
-        y = b.pad(b.rows(x, low, high), low - first, last - high, side, side)
-        return b.conv(conv_act(b, y, spatial, block.activation, padding="VALID"), *project)
-
-    return b.binary("ADD", _in_strips(b, block.height, strips, whole, band), x)
+    return Banded(sweep, b.here, emit)
 
 
-def emit_head_out(b: GraphBuilder, block: HeadOut, x: str, strips: int) -> str:
+def head_out(b: GraphBuilder, block: HeadOut) -> Banded:
     """[1, H, W, C] -> logits [1, H, W, classes]."""
+    sweep = Sweep(block.height, 1)
     if block.final_expand is None:
-        return b.conv(x, *conv_weights(b, "op_list.0", block.classes, 1, block.channels, bias=True))
+        only = conv_weights(b, "op_list.0", block.classes, 1, block.channels, bias=True)
+        return Banded(sweep, b.here, lambda x, rows: b.conv(x, *only))
     mid = block.channels * block.final_expand
     expand = conv_weights(b, "op_list.0", mid, 1, block.channels)
     classify = conv_weights(b, "op_list.1", block.classes, 1, mid, bias=True)
-
-    def band(start: int, stop: int) -> str:
-        return b.conv(conv_act(b, b.rows(x, start, stop), expand, block.activation), *classify)
-
-    return _in_strips(b, block.height, strips, lambda: band(0, block.height), band)
+    return Banded(sweep, b.here, lambda x, rows: b.conv(conv_act(b, x, expand, block.activation), *classify))
 
 
-def _in_strips(
-    b: GraphBuilder, rows: int, strips: int, whole: Callable[[], str], band: Callable[[int, int], str]
-) -> str:
-    if strips == 1:
-        return whole()
-    return b.concat([band(start, stop) for start, stop in strip_edges(rows, strips)], 1)
+def _padded(b: GraphBuilder, x: str, sweep: Sweep, rows: Rows, style: Style) -> tuple[str, str]:
+    """The map under the output rows `rows` as a convolution wants it, and that convolution's padding."""
+    pads = sweep.pads(rows, all_sides=style == "authors")
+    if sweep.stride == 1 and set(pads) == {sweep.kernel // 2}:
+        return x, "SAME"
+    return b.pad(x, *pads), "VALID"
+
+
+def _shortcut(b: GraphBuilder, y: str, x: str, sweep: Sweep, rows: Rows) -> str:
+    """The output rows `rows` plus those rows of the input, of which `x` holds all that they were made from."""
+    first = sweep.reads(rows)[0]
+    return b.binary("ADD", y, b.rows(x, rows[0] - first, rows[1] - first))

@@ -1,6 +1,6 @@
-"""Row strips by block: what each form of a block took on this machine, kept beside its latency table.
+"""Row strips: what each form of a chain of blocks took on this machine, kept beside its latency table.
 
-`<table>.schedule.json` holds microseconds by block and number of strips (1: plain), and what the whole networks took
+`<table>.schedule.json` holds microseconds by chain and number of strips (1: plain), and what the whole networks took
 that were checked. The folder's fingerprint covers CPU and runtime, so evidence never outlives either.
 """
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from evit_nas.errors import TableError
 from evit_nas.files import write_text
-from evit_nas.graph.blocks import Block, layout
-from evit_nas.graph.emit import emit_block
-from evit_nas.graph.lowering import PLAIN, Schedule, strip_count
+from evit_nas.graph.blocks import Placed, layout
+from evit_nas.graph.emit import emit_chain
+from evit_nas.graph.lowering import PLAIN, Group, Schedule, chains, strip_count
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.profiler.lock import machine_lock
 from evit_nas.space.arch import ArchConfig, Resolution
@@ -27,11 +27,11 @@ from evit_nas.tflite.runtime import Session
 from evit_nas.tflite.weights import fill_random
 from evit_nas.tflite.writer import write
 
-SCHEMA = 1
+SCHEMA = 2
 SUFFIX = ".schedule.json"
-STRIP_BYTES = (2.25e6, 4.5e6, 9e6)  # of the widest map, tried for each block
+STRIP_BYTES = (1.125e6, 2.25e6, 4.5e6)  # of the widest map, tried for each chain
 MIN_BYTES = 6e6  # what a block moves; smaller ones lose to halo rows and copies on every cache that was tried
-LEAST_GAIN = 0.03  # alone; below that a block stays plain
+LEAST_GAIN = 0.03  # alone; below that a chain stays plain
 ROUNDS = 15
 CALM = 0.25  # quantile over rounds: how fast the machine is, whoever interrupts it for a moment
 ROUND_S = 0.03
@@ -53,49 +53,54 @@ class NetworkCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleEvidence:
-    """Microseconds by block key and strips, and checks by network key."""
+    """Microseconds by chain key and strips, and checks by network key."""
 
-    blocks: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    chains: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     networks: Mapping[str, NetworkCheck] = field(default_factory=dict)
 
-    def best(self, block: Block) -> int:
+    def best(self, chain: Sequence[Placed]) -> int:
         """The number of strips that was fastest, 1 where nothing is known or gained."""
-        times = self.blocks.get(block_key(block), {})
+        times = self.chains.get(chain_key(chain), {})
         if 1 not in times:
             return 1
         strips = min(times, key=times.__getitem__)
         return strips if times[strips] <= (1 - LEAST_GAIN) * times[1] else 1
 
-    def ratio(self, block: Block, strips: int) -> float | None:
-        """Time of the block in `strips` over its plain time; None where that was not measured."""
-        times = self.blocks.get(block_key(block), {})
+    def ratio(self, chain: Sequence[Placed], strips: int) -> float | None:
+        """Time of the chain in `strips` over its plain time; None where that was not measured."""
+        times = self.chains.get(chain_key(chain), {})
         return times[strips] / times[1] if strips in times and 1 in times else None
 
     def schedule(self, arch: ArchConfig, resolution: Resolution) -> Schedule:
-        """The best form of every block, or plain for a network whose check came out slower."""
+        """The best form of every chain, or plain for a network whose check came out slower."""
         check = self.networks.get(network_key(arch, resolution))
         if check is not None and check.gain <= 0:
             return PLAIN
-        return Schedule.of({item.path: self.best(item.block) for item in layout(arch, resolution)})
+        return Schedule.of(
+            Group(tuple(item.path for item in chain), self.best(chain)) for chain in chains(arch, resolution, MIN_BYTES)
+        )
 
 
-def block_key(block: Block) -> str:
-    """`MBConv activation=hswish bias=False ...`: the block's shape, fields sorted."""
-    return f"{type(block).__name__} " + " ".join(f"{name}={value}" for name, value in sorted(asdict(block).items()))
+def chain_key(chain: Sequence[Placed]) -> str:
+    """`MBConv activation=hswish bias=False ... > MBConv ...`: the shape of each block, fields sorted."""
+    return " > ".join(
+        f"{type(item.block).__name__} "
+        + " ".join(f"{name}={value}" for name, value in sorted(asdict(item.block).items()))
+        for item in chain
+    )
 
 
 def network_key(arch: ArchConfig, resolution: Resolution) -> str:
     """A digest of the network's blocks."""
     import hashlib
 
-    text = "\n".join(block_key(item.block) for item in layout(arch, resolution))
+    text = chain_key(layout(arch, resolution))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def candidate_strips(block: Block) -> tuple[int, ...]:
-    """Numbers of strips worth measuring, plain first; (1,) for a block that is too small or has no strips."""
-    counts = {strip_count(block, size, MIN_BYTES) for size in STRIP_BYTES}
-    return (1, *sorted(counts - {1}))
+def candidate_strips(chain: Sequence[Placed]) -> tuple[int, ...]:
+    """Numbers of strips worth measuring, plain first."""
+    return (1, *sorted({strip_count(chain, size) for size in STRIP_BYTES} - {1}))
 
 
 def evidence_path(table: Path) -> Path:
@@ -110,12 +115,14 @@ def load_evidence(table: Path) -> ScheduleEvidence:
         return ScheduleEvidence()
     try:
         document = json.loads(path.read_text("utf-8"))
+        if document["schema"] == 1:  # by block alone: measured anew
+            return ScheduleEvidence()
         if document["schema"] != SCHEMA:
             raise ValueError(f"schema {document['schema']}, this version reads {SCHEMA}")
         evidence = ScheduleEvidence(
-            blocks={
+            chains={
                 key: {int(strips): _time(us) for strips, us in times.items()}
-                for key, times in document["blocks"].items()
+                for key, times in document["chains"].items()
             },
             networks={key: NetworkCheck(**check) for key, check in document["networks"].items()},
         )
@@ -130,14 +137,14 @@ def save_evidence(table: Path, evidence: ScheduleEvidence) -> None:
     """Write the file beside `table`."""
     document = {
         "schema": SCHEMA,
-        "blocks": {key: {str(n): round(us, 2) for n, us in times.items()} for key, times in evidence.blocks.items()},
+        "chains": {key: {str(n): round(us, 2) for n, us in times.items()} for key, times in evidence.chains.items()},
         "networks": {key: asdict(check) for key, check in evidence.networks.items()},
     }
     write_text(evidence_path(table), json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
-def with_block(evidence: ScheduleEvidence, block: Block, times: Mapping[int, float]) -> ScheduleEvidence:
-    return replace(evidence, blocks={**evidence.blocks, block_key(block): times})
+def with_chain(evidence: ScheduleEvidence, chain: Sequence[Placed], times: Mapping[int, float]) -> ScheduleEvidence:
+    return replace(evidence, chains={**evidence.chains, chain_key(chain): times})
 
 
 def with_check(
@@ -146,10 +153,10 @@ def with_check(
     return replace(evidence, networks={**evidence.networks, network_key(arch, resolution): check})
 
 
-def measure_block(block: Block, *, threads: int = 1) -> dict[int, float]:
-    """Microseconds of the block alone in each of its candidate forms, timed in turns."""
-    counts = candidate_strips(block)
-    models = [write(fill_random(emit_block(block, strips=count), seed=0)) for count in counts]
+def measure_chain(chain: Sequence[Placed], *, threads: int = 1) -> dict[int, float]:
+    """Microseconds of the chain alone in each of its candidate forms, timed in turns."""
+    counts = candidate_strips(chain)
+    models = [write(fill_random(emit_chain(chain, strips=count), seed=0)) for count in counts]
     return dict(zip(counts, calm_us(interleaved_us(models, threads=threads)), strict=True))
 
 

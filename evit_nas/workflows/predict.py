@@ -94,7 +94,7 @@ def _network(model: DeviceModel, found: ResolvedArch, size: Resolution, style: S
     note = (
         "row strips: no measured evidence beside the table, predicted from the kernels alone"
         if gain is None
-        else f"row strips in {len(chosen.strips)} blocks save {gain:.1%}, by each block measured alone"
+        else f"row strips in {chosen.blocks} blocks save {gain:.1%}, by each group of them measured alone"
     )
     graph = emit(found.arch, size, Lowering(style=style, schedule=chosen))
     return replace(subject, graph=graph, schedule=chosen, gain=gain or 0.0, notes=(note,))

@@ -1,31 +1,29 @@
-"""Plain or row strips: a choice per device and block, decided by measuring and never by faith."""
+"""Plain or row strips: a choice per device and chain of blocks, decided by measuring and never by faith."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from evit_nas.errors import InputError, TableError, nearest
 from evit_nas.graph.block_kernels import block_kernels
-from evit_nas.graph.blocks import Block, layout
+from evit_nas.graph.blocks import Block, Placed, layout
 from evit_nas.graph.emit import emit
-from evit_nas.graph.lowering import OURS, PLAIN, Lowering, Schedule
+from evit_nas.graph.lowering import OURS, PLAIN, Group, Lowering, Schedule, chains
 from evit_nas.latency.predictor.base import LatencyPredictor
 from evit_nas.latency.profiler.fingerprint import host_fingerprint
 from evit_nas.latency.schedules import (
+    MIN_BYTES,
     NetworkCheck,
     ScheduleEvidence,
-    block_key,
     calm_us,
-    candidate_strips,
+    chain_key,
     interleaved_us,
     load_evidence,
-    measure_block,
+    measure_chain,
     network_key,
     save_evidence,
-    with_block,
+    with_chain,
     with_check,
 )
 from evit_nas.latency.table.find import find_table
@@ -60,7 +58,7 @@ def host_schedule(
     threads: int = 1,
     note: Note | None = None,
 ) -> Schedule | None:
-    """The strips of each block that are faster on this machine, checked on the whole network against plain.
+    """The strips of each chain of blocks that are faster on this machine, checked on the whole network against plain.
 
     Measured once and kept beside the machine's table; None where it has none, so no evidence is wanted here.
     """
@@ -90,16 +88,14 @@ def known_schedule(arch: ArchConfig, resolution: Resolution) -> Schedule:
 def _measured(
     table: Path, arch: ArchConfig, resolution: Resolution, threads: int, note: Note | None
 ) -> ScheduleEvidence:
-    """The evidence with every block of the network that may run in strips; new blocks are on the disk at once."""
+    """The evidence with every chain of the network that may run in strips; new ones are on the disk at once."""
     evidence = load_evidence(table)
-    blocks = {block_key(item.block): item.block for item in layout(arch, resolution)}
-    missing = [
-        block for key, block in blocks.items() if key not in evidence.blocks and len(candidate_strips(block)) > 1
-    ]
-    for number, block in enumerate(missing, start=1):
+    found = {chain_key(chain): chain for chain in chains(arch, resolution, MIN_BYTES)}
+    missing = [chain for key, chain in found.items() if key not in evidence.chains]
+    for number, chain in enumerate(missing, start=1):
         if note is not None:
-            note(f"row strips: measuring block {number} of {len(missing)}")
-        evidence = with_block(evidence, block, measure_block(block, threads=threads))
+            note(f"row strips: measuring chain {number} of {len(missing)}, of {len(chain)} blocks")
+        evidence = with_chain(evidence, chain, measure_chain(chain, threads=threads))
         save_evidence(table, evidence)
     return evidence
 
@@ -107,15 +103,13 @@ def _measured(
 def check_network(
     evidence: ScheduleEvidence, arch: ArchConfig, resolution: Resolution, chosen: Schedule, *, threads: int = 1
 ) -> NetworkCheck:
-    """The whole network in both forms, timed in turns, and the gain that the blocks alone promise."""
+    """The whole network in both forms, timed in turns, and the gain that the chains alone promise."""
     models = [model_bytes(arch, resolution, Lowering(schedule=schedule)) for schedule in (PLAIN, chosen)]
     plain_us, chosen_us = calm_us(interleaved_us(models, threads=threads))
-    saved_us = sum(
-        times[1] - times[chosen.count(item.path)]
-        for item in layout(arch, resolution)
-        if chosen.count(item.path) > 1
-        for times in (evidence.blocks[block_key(item.block)],)
-    )
+    saved_us = 0.0
+    for group in chosen.groups:
+        times = evidence.chains[chain_key(_members(layout(arch, resolution), group))]
+        saved_us += times[1] - times[group.strips]
     return NetworkCheck(plain_ms=plain_us / 1e3, chosen_ms=chosen_us / 1e3, predicted_gain=saved_us / plain_us)
 
 
@@ -126,20 +120,23 @@ def predicted_gain(
     resolution: Resolution,
     schedule: Schedule,
 ) -> float | None:
-    """Share of the plain time that `schedule` saves: what each block saved alone, weighted by its predicted time.
+    """Share of the plain time that `schedule` saves: what each group saved alone, weighted by its predicted time.
 
-    None where a block in strips was never measured so.
+    None where a group was never measured so.
     """
     placed = layout(arch, resolution)
-    plain_us = np.array([_plain_us(predictor, item.block) for item in placed])
+    plain_us = {item.path: _plain_us(predictor, item.block) for item in placed}
     saved_us = 0.0
-    for item, own_us in zip(placed, plain_us.tolist(), strict=True):
-        strips = schedule.count(item.path)
-        ratio = evidence.ratio(item.block, strips) if strips > 1 else 1.0
+    for group in schedule.groups:
+        ratio = evidence.ratio(_members(placed, group), group.strips)
         if ratio is None:
             return None
-        saved_us += own_us * (1 - ratio)
-    return saved_us / float(plain_us.sum())
+        saved_us += sum(plain_us[path] for path in group.paths) * (1 - ratio)
+    return saved_us / sum(plain_us.values())
+
+
+def _members(placed: Sequence[Placed], group: Group) -> tuple[Placed, ...]:
+    return tuple(item for item in placed if item.path in group.paths)
 
 
 def _plain_us(predictor: LatencyPredictor, block: Block) -> float:

@@ -13,7 +13,7 @@ from evit_nas.graph.builder import GraphBuilder
 from evit_nas.graph.emit import emit
 from evit_nas.graph.fuse import fuse, trace
 from evit_nas.graph.kernel import RuntimeSpec
-from evit_nas.graph.lowering import AUTHORS, OURS, Lowering, Schedule
+from evit_nas.graph.lowering import AUTHORS, OURS, Group, Lowering, Schedule
 from evit_nas.graph.opgraph import OpGraph
 from evit_nas.space.arch import named_arch
 from evit_nas.tflite.match import match_events
@@ -214,7 +214,14 @@ def test_rules(make: Callable[[Sketch], list[str]], expected: str) -> None:
     check(graph)
 
 
-STRIPS = Lowering(schedule=Schedule.of({"backbone.stages.0.op_list.0.main": 3}))
+STRIPS = Lowering(
+    schedule=Schedule.of(
+        [
+            Group(("backbone.input_stem.op_list.0", "backbone.input_stem.op_list.1.main"), 5),
+            Group(("backbone.stages.0.op_list.0.main",), 3),
+        ]
+    )
+)
 
 
 @pytest.mark.parametrize("lowering", [OURS, AUTHORS, STRIPS], ids=["ours", "authors", "strips"])

@@ -8,51 +8,51 @@ from pathlib import Path
 import pytest
 
 from evit_nas.errors import TableError
-from evit_nas.graph.blocks import HeadAdd, MBConv, layout
-from evit_nas.graph.lowering import PLAIN
+from evit_nas.graph.blocks import MBConv, Placed
+from evit_nas.graph.lowering import PLAIN, chains
 from evit_nas.latency.profiler import lock
 from evit_nas.latency.schedules import (
+    MIN_BYTES,
     NetworkCheck,
     ScheduleEvidence,
-    block_key,
     candidate_strips,
+    chain_key,
     evidence_path,
     load_evidence,
-    measure_block,
+    measure_chain,
     save_evidence,
-    with_block,
+    with_chain,
     with_check,
 )
 from evit_nas.space.arch import named_arch
 
-LARGE = MBConv(256, 512, 8, 16, 4, 3, 2, "hswish", False, False)
+WIDE = MBConv(256, 512, 8, 16, 4, 3, 2, "hswish", False, False)
+LARGE = Placed(WIDE, "block", "stage1", (-1,))
 B0, SIZE = named_arch("b0"), (1024, 2048)
 
 
 def _evidence(ratio: float) -> ScheduleEvidence:
-    """Every block in strips takes `ratio` of its plain time; more strips a little more."""
+    """Every chain in strips takes `ratio` of its plain time; more strips a little more."""
     evidence = ScheduleEvidence()
-    for item in layout(B0, SIZE):
-        counts = candidate_strips(item.block)
-        if len(counts) > 1:
-            times = {count: 1000.0 if count == 1 else 1000.0 * ratio + count for count in counts}
-            evidence = with_block(evidence, item.block, times)
+    for chain in chains(B0, SIZE, MIN_BYTES):
+        times = {count: 1000.0 if count == 1 else 1000.0 * ratio + count for count in candidate_strips(chain)}
+        evidence = with_chain(evidence, chain, times)
     return evidence
 
 
-def test_only_large_blocks_with_strips_are_tried() -> None:
-    assert candidate_strips(LARGE)[0] == 1
-    assert len(candidate_strips(LARGE)) > 2
-    assert candidate_strips(replace(LARGE, height=16, width=16)) == (1,)
-    assert candidate_strips(HeadAdd(512, 1024, 64, 3)) == (1,)
+def test_strips_are_tried_by_the_widest_map() -> None:
+    narrow = replace(LARGE, block=replace(WIDE, cin=2))
+    assert candidate_strips([LARGE]) == (1, 4, 8, 15)  # 16.8 MB
+    assert candidate_strips([narrow]) == (1, 2, 4)
+    assert candidate_strips([narrow, LARGE]) == candidate_strips([LARGE])
 
 
-def test_the_fastest_form_of_each_block_is_chosen() -> None:
+def test_the_fastest_form_of_each_chain_is_chosen() -> None:
     chosen = _evidence(0.7).schedule(B0, SIZE)
-    assert chosen != PLAIN
-    for path, count in chosen.strips:
-        block = next(item.block for item in layout(B0, SIZE) if item.path == path)
-        assert count == candidate_strips(block)[1]
+    found = {tuple(item.path for item in chain): chain for chain in chains(B0, SIZE, MIN_BYTES)}
+    assert {group.paths for group in chosen.groups} == set(found)
+    for group in chosen.groups:
+        assert group.strips == candidate_strips(found[group.paths])[1]
 
 
 def test_no_gain_and_no_evidence_mean_plain() -> None:
@@ -78,8 +78,8 @@ def test_evidence_survives_the_disk(tmp_path: Path) -> None:
     [
         "",
         "[]",
-        '{"schema": 9, "blocks": {}, "networks": {}}',
-        '{"schema": 1, "blocks": {"a": {"1": -3}}, "networks": {}}',
+        '{"schema": 9, "chains": {}, "networks": {}}',
+        '{"schema": 2, "chains": {"a": {"1": -3}}, "networks": {}}',
     ],
 )
 def test_damaged_evidence_is_one_line(tmp_path: Path, text: str) -> None:
@@ -90,14 +90,22 @@ def test_damaged_evidence_is_one_line(tmp_path: Path, text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_equal_blocks_have_one_key() -> None:
-    assert block_key(LARGE) == block_key(replace(LARGE))
-    assert block_key(LARGE) != block_key(replace(LARGE, stride=1))
+def test_evidence_by_block_is_measured_anew(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    evidence_path(table).write_text('{"schema": 1, "blocks": {"a": {"1": 3, "2": 2}}, "networks": {}}')
+    assert load_evidence(table) == ScheduleEvidence()
 
 
-def test_a_block_is_measured_in_each_form(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_equal_chains_have_one_key() -> None:
+    other = replace(LARGE, block=replace(WIDE, stride=1))
+    assert chain_key([LARGE, other]) == chain_key([replace(LARGE, path="elsewhere"), other])
+    assert len({chain_key(chain) for chain in ([LARGE], [other], [LARGE, other], [other, LARGE])}) == 4
+
+
+def test_a_chain_is_measured_in_each_form(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(lock, "lock_path", lambda: tmp_path / "machine.lock")
-    block = replace(LARGE, height=128, width=512)
-    times = measure_block(block)
-    assert tuple(times) == candidate_strips(block)
+    first = replace(LARGE, block=replace(WIDE, height=128, width=512))
+    second = replace(LARGE, block=MBConv(64, 256, 16, 16, 4, 3, 1, "hswish", False, True))
+    times = measure_chain([first, second])
+    assert tuple(times) == candidate_strips([first, second])
     assert all(us > 0 for us in times.values())

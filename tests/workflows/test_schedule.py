@@ -9,11 +9,12 @@ import pytest
 
 import evit_nas
 from evit_nas.errors import InputError, TableError
-from evit_nas.graph.blocks import Block
+from evit_nas.graph.block_kernels import block_kernels
+from evit_nas.graph.blocks import Placed, layout
 from evit_nas.graph.cost import peak_activation_bytes
 from evit_nas.graph.emit import emit
 from evit_nas.graph.lowering import OURS, PLAIN, strip_schedule
-from evit_nas.latency.schedules import ScheduleEvidence, candidate_strips, load_evidence, with_block
+from evit_nas.latency.schedules import ScheduleEvidence, candidate_strips, load_evidence, with_chain
 from evit_nas.space.arch import named_arch
 from evit_nas.workflows import schedule as module
 from evit_nas.workflows.schedule import host_schedule, predicted_gain
@@ -22,15 +23,15 @@ B0, SIZE = named_arch("b0"), (1024, 2048)
 
 
 class _Machine:
-    """Strips take 0.8 of a block's time, and the network `network` of its plain time."""
+    """Strips take 0.8 of a chain's time, and the network `network` of its plain time."""
 
     def __init__(self, network: float) -> None:
         self.network = network
-        self.blocks = 0
+        self.chains = 0
 
-    def measure_block(self, block: Block, *, threads: int) -> dict[int, float]:
-        self.blocks += 1
-        return {count: 1000.0 if count == 1 else 800.0 + count for count in candidate_strips(block)}
+    def measure_chain(self, chain: tuple[Placed, ...], *, threads: int) -> dict[int, float]:
+        self.chains += 1
+        return {count: 1000.0 if count == 1 else 800.0 + count for count in candidate_strips(chain)}
 
     def interleaved_us(self, models: list[bytes], *, threads: int) -> np.ndarray:
         return np.array([[10000.0, 10000.0 * self.network]] * 3)
@@ -38,20 +39,20 @@ class _Machine:
 
 def _on(machine: _Machine, monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
     monkeypatch.setattr(module, "find_table", lambda *_, **__: table)
-    monkeypatch.setattr(module, "measure_block", machine.measure_block)
+    monkeypatch.setattr(module, "measure_chain", machine.measure_chain)
     monkeypatch.setattr(module, "interleaved_us", machine.interleaved_us)
 
 
-def test_strips_are_chosen_by_block_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_strips_are_chosen_by_chain_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     machine, table = _Machine(0.85), tmp_path / "t.csv"
     _on(machine, monkeypatch, table)
     chosen = host_schedule(B0, SIZE)
     assert chosen is not None
     assert chosen != PLAIN
-    measured = machine.blocks
-    assert measured >= len({count for _, count in chosen.strips})
+    measured = machine.chains
+    assert 0 < measured < len(chosen.groups)  # equal blocks of a stage are one chain
     assert host_schedule(B0, SIZE) == chosen
-    assert machine.blocks == measured
+    assert machine.chains == measured
     (check,) = load_evidence(table).networks.values()
     assert check.gain == pytest.approx(0.15)
 
@@ -77,17 +78,17 @@ class _Flat:
         return np.ones(len(kernels))
 
 
-def test_the_gain_is_that_of_the_blocks_weighted_by_their_time() -> None:
+def test_the_gain_is_that_of_the_groups_weighted_by_their_time() -> None:
     chosen = strip_schedule(B0, SIZE)
+    placed = layout(B0, SIZE)
     evidence = ScheduleEvidence()
-    paths = dict(chosen.strips)
-    placed = [item for item in module.layout(B0, SIZE) if item.path in paths]
-    for item in placed:
-        evidence = with_block(evidence, item.block, {1: 1000.0, paths[item.path]: 500.0})
+    for group in chosen.groups:
+        chain = [item for item in placed if item.path in group.paths]
+        evidence = with_chain(evidence, chain, {1: 1000.0, group.strips: 500.0})
     gain = predicted_gain(evidence, _Flat(), B0, SIZE, chosen)  # type: ignore[arg-type]
-    every = [len(module.block_kernels(item.block, OURS)) for item in module.layout(B0, SIZE)]
-    in_strips = [len(module.block_kernels(item.block, OURS)) for item in placed]
-    assert gain == pytest.approx(0.5 * sum(in_strips) / sum(every))
+    kernels = {item.path: len(block_kernels(item.block, OURS)) for item in placed}
+    in_strips = sum(kernels[path] for group in chosen.groups for path in group.paths)
+    assert gain == pytest.approx(0.5 * in_strips / sum(kernels.values()))
     assert predicted_gain(ScheduleEvidence(), _Flat(), B0, SIZE, chosen) is None  # type: ignore[arg-type]
 
 
