@@ -4,9 +4,8 @@
 
 For each pair of phones, the log ratio of a block's times less a smooth surface of the shape (one for each kind of block
 and input side, least absolute deviations over all rows, no row left out). A phone's deviation on a row is the median
-over its three pairs, so that of two phones the one that stands out is found. It is in no shape: `deviation` is its mean
-size and `above_5` the share of rows more than 5 % slower. A model of shapes is off by that much however many rows it
-has.
+over its three pairs, so that of two phones the one that stands out is found. `deviation` is its mean size and `above_5`
+the share of rows more than 5 % slower: what no smooth law of the shape explains, with all rows at hand.
 
 Rows were recorded in loops: input side, input width, output width, expansion. `next_in_time` correlates the last rows
 of an input width with the first rows of the next one, recorded one after the other at opposite output widths;
