@@ -25,6 +25,7 @@ def draw_curves(losses: Sequence[float], scores: Sequence[tuple[int, float]], me
     epochs, values = zip(*scores, strict=True)
     right.plot(epochs, values, color=style.BEST, linewidth=1.6, marker="o", markersize=4)
     right.annotate(f"{values[-1]:.2f}", (epochs[-1], values[-1]), (-4, 6), textcoords="offset points", ha="right")
+    right.margins(y=0.12)  # room for the number of the last point
     right.set_ylabel(f"{metric} on val, %")
     for axes in (left, right):
         axes.set_xlabel("epoch")
