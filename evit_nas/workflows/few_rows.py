@@ -13,7 +13,7 @@ import numpy as np
 from evit_nas.errors import InputError
 from evit_nas.graph.kernel import GRAPH_KIND, KernelSignature
 from evit_nas.latency.measurement import Measurement
-from evit_nas.latency.predictor.fit import fit_predictor
+from evit_nas.latency.predictor.fit import fit_additive
 from evit_nas.latency.predictor.kernel_transfer import (
     KnownDevice,
     Outcome,
@@ -34,7 +34,9 @@ from evit_nas.space.space import SearchSpace
 from evit_nas.workflows.latency import device_id
 
 ROWS_A_NETWORK = 3
-LEAST_NETWORKS, MOST_NETWORKS = 10, 40  # ten whole networks show how wide an interval must be
+LEAST_NETWORKS, MOST_NETWORKS = 10, 40  # that rows are spread over
+TIMED_NETWORKS = 40  # as a whole; they say more of other networks than rows do, and how wide an interval must be
+LARGEST_S = 3.0  # a run of a network that is timed for that alone, by the known device
 ENOUGH_ROWS = 400  # from here on the device's own rows say more than another device's
 LEAST_SOURCE_ROWS = 100
 CANDIDATES = 2  # known devices that are tried against the measured rows
@@ -57,7 +59,10 @@ class FewRows:
     _known: tuple[KnownDevice, ...] = ()
 
     def choose(self, facts: DeviceFacts, rows: Sequence[Measurement], count: int) -> tuple[ChosenRows, ...]:
-        """`count` rows, a few in each of some members. Raises InputError where no other device is known."""
+        """`count` rows, a few in each of some members, and further members to be timed as a whole.
+
+        Raises InputError where no other device is known.
+        """
         members = few_options(self.space, PHONE_FULL, self.seed)
         kernels = [member_signatures(member) for member in members]
         measured = [row.signature for row in rows if row.signature.kind != GRAPH_KIND]
@@ -66,18 +71,26 @@ class FewRows:
         )
         signatures = list(places)
         options = [np.array([places[signature] for signature in own]) for own in kernels]
+        us = [float(prior.us[own].sum()) for own in options]
         picks = choose_kernels(
             prior,
             options,
             count=count,
             each=max(min(ROWS_A_NETWORK, count // LEAST_NETWORKS), ceil(count / min(MOST_NETWORKS, len(members)))),
             known=np.array([places[signature] for signature in measured], dtype=np.intp),
-            cost_s=np.array([NETWORK_S + RUNS * prior.us[own].sum() / 1e6 for own in options]),
+            cost_s=NETWORK_S + RUNS * np.array(us) / 1e6,
         )
-        return tuple(
+        chosen = [
             ChosenRows(member=members[pick.option], signatures=frozenset(signatures[i] for i in pick.kernels))
             for pick in picks
-        )
+        ]
+        used = {pick.option for pick in picks}
+        whole = [
+            ChosenRows(member=member, signatures=frozenset())
+            for number, member in enumerate(members)
+            if number not in used and us[number] <= 1e6 * LARGEST_S
+        ]
+        return (*chosen, *whole[: max(0, TIMED_NETWORKS - len(chosen))])
 
     def complete(self, path: Path, facts: DeviceFacts, *, renew: bool) -> Outcome | None:
         """Write the full table at `path` if asked to `renew` it; None where nothing was carried over.
@@ -123,10 +136,9 @@ class FewRows:
         return sorted(found, key=lambda table: distance(table, facts))[:CANDIDATES]
 
     @cached_property
-    def _planned(self) -> tuple[KernelSignature, ...]:
-        """What the whole plan would measure."""
-        members = plan_members(self.space, PHONE_FULL, self.seed)
-        return tuple(dict.fromkeys(signature for member in members for signature in member_signatures(member)))
+    def _planned(self) -> tuple[tuple[KernelSignature, ...], ...]:
+        """Kernels of the members that the whole plan would measure."""
+        return tuple(member_signatures(member) for member in plan_members(self.space, PHONE_FULL, self.seed))
 
 
 def drop_transferred(path: Path) -> bool:
@@ -179,4 +191,4 @@ def distance(table: Table, facts: DeviceFacts) -> tuple[bool, bool, bool, bool, 
 
 def _opened(table: Table) -> KnownDevice:
     networks = load_networks(table.path) if table.path is not None else ()
-    return KnownDevice(device=table.conditions.device, table=table, predictor=fit_predictor(table, networks))
+    return KnownDevice(device=table.conditions.device, table=table, predictor=fit_additive(table, networks))

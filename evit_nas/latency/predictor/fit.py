@@ -71,7 +71,11 @@ def fit_additive(table: Table, networks: Sequence[NetworkMeasurement]) -> Additi
     )
     features, measured_us = network_features(sums), np.array([1e3 * network.latency_ms for network in networks])
     left_out_us = leave_one_out_us(features, measured_us, graph_us=graph_us)
-    spread = fit_spread(measured_us, left_out_us, sums[:, SD], noise_sd=_timing_sd(known, members, measured_us))
+    carried = table.provenance.network_spread
+    if carried is None:
+        spread = fit_spread(measured_us, left_out_us, sums[:, SD], noise_sd=_timing_sd(known, members, measured_us))
+    else:  # these networks have a part in the rows that were carried over, so they say too little of others
+        spread = Spread(carried.base, carried.growth, carried.factor)
     drift = drift_sd(np.array([network.canary for network in networks]))
     correction = fit_correction(features, measured_us, graph_us=graph_us)
     return AdditivePredictor(table, regression, correction, replace(spread, drift=drift))

@@ -1,4 +1,4 @@
-"""How long kernels take on one device over another: a Gaussian process on the ratio, from few rows of the new one.
+"""How long kernels take on one device over another: the prior of a Gaussian process on their ratio.
 
 The known device's time of a kernel is split into what is fixed, computed and moved (non-negative least squares by group
 of kernels). The prior says that the new device's time is such a sum too, with other prices: for all kernels, for those
@@ -14,13 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evit_nas.errors import InputError
 from evit_nas.graph.kernel import KernelSignature
-from evit_nas.latency.gaussian import Z90
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import axes, facts
 from evit_nas.latency.predictor.kinds import DENSE_KINDS, DEPTHWISE_KIND, MOVE_KINDS, PAD_KINDS, RESIZE_KINDS
-from evit_nas.latency.predictor.transfer import conformal_width
 
 Index = NDArray[np.intp]
 # Standard deviations of the ratio, relative: of all kernels, of the price of a share (fixed, computed, moved) among all
@@ -31,11 +28,8 @@ PRICES = np.array([0.4, 0.3, 0.3])
 GROUP_PRICES = np.array([0.5, 0.4, 0.4])
 MOVED_BY_SIZE, OCTAVES = 0.3, 2.0
 TILES, ROUNDED_UP = (8, 16), 0.5
-NOISE, NETWORK_NOISE = 0.02, 0.03  # relative, of a row, and of a whole network against the sum of its kernels
-AMPLITUDES = (0.3, 0.5, 0.8, 1.3, 2.0, 3.2)  # how far apart two devices are; the likeliest is taken
 LEAST_SHARE = 0.1  # of the usual price, where the known device shows none: the new one may have one
-LEAST_RATIO = 0.05
-ROUNDS = 4
+GUESSED_ALIKE = 0.5  # share of the variance of a guessed time that is off alike for similar kernels
 SPILLS_MIB = (0.5, 2.0, 8.0, 32.0)
 
 
@@ -44,7 +38,8 @@ class KernelPrior:
     """K kernels on the known device: microseconds (K,) and what their ratios depend on.
 
     `shares` (K, 3): fixed, computed and moved over the whole; `shapes` (K, 2): logarithms of work and channels;
-    `rounded_up` (K, tiles): how much longer it takes where channels count in whole tiles.
+    `rounded_up` (K, tiles): how much longer it takes where channels count in whole tiles; `guessed` (K,): relative
+    standard deviation of a time that the known device was not measured for, 0 where it was.
     """
 
     us: Floats
@@ -55,9 +50,18 @@ class KernelPrior:
     shapes: Floats
     rounded_up: Floats
     peculiar: Floats
+    guessed: Floats
 
     def covariance(self, left: Index, right: Index, amplitude: float = 1.0) -> Floats:
-        """Prior covariance of the ratio between two sets of kernels, shape (left, right)."""
+        """Prior covariance of the ratio between two sets of kernels, shape (left, right).
+
+        `amplitude`: how far apart the two devices are, beside one factor for all kernels.
+        """
+        common, apart = self.covariance_parts(left, right)
+        return common + amplitude**2 * apart
+
+    def covariance_parts(self, left: Index, right: Index) -> tuple[Floats, Floats]:
+        """What the amplitude does not scale, and what it does at amplitude 1."""
         a, b = self.shares[left], self.shares[right]
         same_group = self.group[left][:, None] == self.group[right][None]
         same_family = self.family[left][:, None] == self.family[right][None]
@@ -67,9 +71,13 @@ class KernelPrior:
         total = (a * PRICES**2) @ b.T + MOVED_BY_SIZE**2 * np.outer(a[:, 2], b[:, 2]) * np.exp(-distance)
         total += ROUNDED_UP**2 * self.rounded_up[left] @ self.rounded_up[right].T
         total += same_group * (GROUP**2 + (a * GROUP_PRICES**2) @ b.T)
-        total += same_family * (FAMILY**2 + SHAPE**2 * (1 + shape) * np.exp(-shape))
+        alike = same_family * (1 + shape) * np.exp(-shape)
+        total += FAMILY**2 * same_family + SHAPE**2 * alike
         peculiar = PECULIAR**2 * np.outer(self.peculiar[left], self.peculiar[right])
-        return np.asarray(CONSTANT**2 + peculiar + amplitude**2 * total)
+        same = left[:, None] == right[None]
+        guesses = np.outer(self.guessed[left], self.guessed[right])
+        guesses *= GUESSED_ALIKE * alike + (1 - GUESSED_ALIKE) * same
+        return np.asarray(CONSTANT**2 + peculiar + guesses), np.asarray(total)
 
     def variance(self, amplitude: float = 1.0) -> Floats:
         """Prior variance of each kernel's ratio, shape (K,)."""
@@ -77,32 +85,15 @@ class KernelPrior:
         total = squared @ (PRICES**2 + GROUP_PRICES**2) + MOVED_BY_SIZE**2 * squared[:, 2]
         total += ROUNDED_UP**2 * (self.rounded_up**2).sum(axis=1)
         total += GROUP**2 + FAMILY**2 + SHAPE**2
-        return np.asarray(CONSTANT**2 + PECULIAR**2 * self.peculiar**2 + amplitude**2 * total)
+        common = CONSTANT**2 + PECULIAR**2 * self.peculiar**2 + self.guessed**2
+        return np.asarray(common + amplitude**2 * total)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NetworkTime:
-    """A whole network of the new device: its kernels by index, repeated as they stand in it, and their microseconds."""
+def kernel_prior(signatures: Sequence[KernelSignature], us: Floats, guessed: Floats) -> KernelPrior:
+    """`us`: what the known device takes, measured or predicted, shape (K,); `guessed` as in KernelPrior.
 
-    kernels: Index
-    us: float
-
-
-@dataclass(frozen=True)
-class Transferred:
-    """The new device: microseconds of K kernels, their relative standard deviation, and the amplitude that was taken.
-
-    `left_out`: log of measured over predicted of each measured kernel, without itself.
+    Raises MissingCostError.
     """
-
-    us: Floats
-    relative_sd: Floats
-    amplitude: float
-    left_out: Floats
-
-
-def kernel_prior(signatures: Sequence[KernelSignature], us: Floats) -> KernelPrior:
-    """`us`: what the known device takes, measured or predicted, shape (K,). Raises MissingCostError."""
     kernels, counts = [axes(signature) for signature in signatures], [facts(signature) for signature in signatures]
     macs = np.array([float(fact.macs) for fact in counts])
     moved = np.array([float(sum(f.tensor_bytes) + s.weight_bytes) for f, s in zip(counts, signatures, strict=True)])
@@ -123,68 +114,7 @@ def kernel_prior(signatures: Sequence[KernelSignature], us: Floats) -> KernelPri
         shapes=np.stack([np.log(work) / 8, np.log(channels) / 4], axis=1),
         rounded_up=np.clip(shares[:, 1, None] * waste[:, :, 0] + shares[:, 2, None] * waste[:, :, 1], 0.0, 5.0),
         peculiar=np.clip(np.log(us / np.maximum(fitted, 1e-9)), -0.5, 0.5),
-    )
-
-
-def transfer_kernels(
-    prior: KernelPrior, measured: Index, us: Floats, networks: Sequence[NetworkTime] = ()
-) -> Transferred:
-    """Every kernel of the new device from `us` of the kernels `measured` on it, shape (N,). Raises InputError for none.
-
-    `networks`: whole networks timed on it; each says something of all its kernels at once.
-
-    The relative noise of rows makes the noise of a ratio depend on the ratio, so the fit is repeated.
-    """
-    if len(measured) == 0 or len(measured) != len(us) or not (np.isfinite(us).all() and (us > 0).all()):
-        raise InputError(f"transfer: {len(measured)} kernels and {len(us)} times; one positive time a kernel")
-    centre = float(np.exp(np.mean(np.log(us / prior.us[measured]))))
-    seen = _observed(prior, measured, us, networks, centre)
-    return max((_fitted(prior, seen, centre, amplitude) for amplitude in AMPLITUDES), key=lambda found: found[0])[1]
-
-
-@dataclass(frozen=True)
-class _Observed:
-    """M ratios over the centre, rows first: each a mean of the ratios of `kernels`, weighted (M, kernels)."""
-
-    kernels: Index
-    weights: Floats
-    ratio: Floats
-    noise: Floats
-    rows: int
-
-
-def _observed(
-    prior: KernelPrior, measured: Index, us: Floats, networks: Sequence[NetworkTime], centre: float
-) -> _Observed:
-    kernels = np.unique(np.concatenate([measured, *(network.kernels for network in networks)]))
-    members = [*(np.array([kernel]) for kernel in measured), *(network.kernels for network in networks)]
-    known = np.zeros((len(members), len(kernels)))
-    for row, own in zip(known, members, strict=True):
-        np.add.at(row, np.searchsorted(kernels, own), prior.us[own])
-    times, sums = np.r_[us, [network.us for network in networks]], known.sum(axis=1)
-    noise = np.where(np.arange(len(members)) < len(measured), NOISE, NETWORK_NOISE)
-    return _Observed(kernels, known / sums[:, None], times / sums / centre, noise, len(measured))
-
-
-def _fitted(prior: KernelPrior, seen: _Observed, centre: float, amplitude: float) -> tuple[float, Transferred]:
-    """Log marginal likelihood and the fit."""
-    ratio, level = seen.ratio, seen.ratio
-    own = seen.weights @ prior.covariance(seen.kernels, seen.kernels, amplitude) @ seen.weights.T
-    for _ in range(ROUNDS):
-        inverse = np.linalg.inv(own + np.diag((seen.noise * level) ** 2))
-        weights = inverse @ (ratio - 1)
-        level = np.maximum(1 + own @ weights, LEAST_RATIO)
-    likelihood = -0.5 * float((ratio - 1) @ weights) + 0.5 * float(np.linalg.slogdet(inverse)[1])
-    cross = prior.covariance(np.arange(len(prior.us)), seen.kernels, amplitude) @ seen.weights.T
-    mean = np.maximum(1 + cross @ weights, LEAST_RATIO)
-    variance = prior.variance(amplitude) - np.einsum("ij,jk,ik->i", cross, inverse, cross, optimize=True)
-    left_out = (ratio - weights / np.diag(inverse))[: seen.rows]
-    scores = (np.abs(weights) / np.sqrt(np.diag(inverse)))[: seen.rows]
-    return likelihood, Transferred(
-        us=prior.us * centre * mean,
-        relative_sd=np.sqrt(np.maximum(variance, 0.0)) / mean * conformal_width(scores) / Z90,
-        amplitude=amplitude,
-        left_out=np.log(ratio[: seen.rows] / np.maximum(left_out, LEAST_RATIO)),
+        guessed=guessed,
     )
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from evit_nas.errors import InputError
 from evit_nas.latency.predictor.base import Floats
-from evit_nas.latency.predictor.kernel_ratio import NOISE, Index, KernelPrior
+from evit_nas.latency.predictor.kernel_ratio import Index, KernelPrior
+from evit_nas.latency.predictor.ratio_fit import NOISE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

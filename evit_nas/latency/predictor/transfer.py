@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evit_nas.errors import InputError
-from evit_nas.latency.gaussian import Z90
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import axes, facts
 from evit_nas.latency.predictor.kinds import DEPTHWISE_KIND
@@ -32,7 +31,8 @@ STRETCH = 8.0  # scales of the ratio over those of one phone's residual: ratios 
 CANDIDATES, REFERENCES = 600, 400
 GROUP_US = {"pointwise": 0.05, "depthwise 3x3": 0.12, "depthwise 5x5": 0.12, "passes": 0.4, "small": 0.05}
 GROUPS = tuple(GROUP_US)
-MIN_CONFORMAL, FEW_ROWS = 20, 3.0
+MIN_CONFORMAL = 20
+OWN_WORTH = 5  # left-out errors that the stated standard deviations count as much as
 Index = NDArray[np.intp]
 
 
@@ -115,8 +115,7 @@ def choose_rows(source: Source, count: int, *, pool: Index | None = None, seed: 
 def transfer(source: Source, measured: Index, ms: Floats) -> Transfer:
     """The whole table of the new phone from `ms` of the blocks `measured` on it. Raises InputError without any row.
 
-    The interval is the process's own, widened by the leave-one-out errors of the measured rows (conformal from
-    MIN_CONFORMAL rows on).
+    The interval is the process's own, as wide as the leave-one-out errors of the measured rows ask for.
     """
     if len(measured) == 0 or len(measured) != len(ms) or not (np.isfinite(ms).all() and (ms > 0).all()):
         raise InputError(
@@ -131,7 +130,7 @@ def transfer(source: Source, measured: Index, ms: Floats) -> Transfer:
     variance = _prior_variance(source) - np.einsum("ij,jk,ik->i", cross, inverse, cross, optimize=True)
     sd = np.sqrt(np.maximum(variance, 0.0) + NOISE**2)
     mean = source.log_ms + centre + cross @ weights
-    half = conformal_width(np.abs(weights) / np.sqrt(np.diag(inverse))) * sd
+    half = left_out_width(np.abs(weights) / np.sqrt(np.diag(inverse))) * sd
     return Transfer(np.exp(mean), np.exp(mean - half), np.exp(mean + half))
 
 
@@ -142,11 +141,18 @@ def transferred_rows(source: Source, measured: Index, ms: Floats) -> PublicRows:
     return PublicRows(source.blocks, table)
 
 
-def conformal_width(scores: Floats) -> float:
-    """How many standard deviations hold 90 %; few rows cannot confirm the width of the prior."""
-    rank = min(len(scores), int(np.ceil(0.9 * (len(scores) + 1))))
-    factor = float(np.sort(scores)[rank - 1])
-    return factor if len(scores) >= MIN_CONFORMAL else Z90 * (1 + FEW_ROWS / len(scores))
+def left_out_width(scores: Floats) -> float:
+    """How many standard deviations hold 90 %, from N left-out errors in standard deviations.
+
+    From MIN_CONFORMAL on their own quantile (conformal); fewer tell no more than a common scale, by Student's t.
+    """
+    from scipy.special import stdtrit
+
+    if len(scores) >= MIN_CONFORMAL:
+        rank = min(len(scores), int(np.ceil(0.9 * (len(scores) + 1))))
+        return float(np.sort(scores)[rank - 1])
+    freedom = OWN_WORTH + len(scores)
+    return float(stdtrit(freedom, 0.95) * np.sqrt((OWN_WORTH + (scores**2).sum()) / freedom))
 
 
 def _prior_variance(source: Source) -> Floats:

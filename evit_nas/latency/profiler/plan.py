@@ -26,6 +26,7 @@ from evit_nas.space.space import SearchSpace
 Rows = NDArray[np.int32]
 FEW_OPTIONS = 60  # members among which few rows are chosen
 FEW_SEED = 7000  # another draw than that of the whole plan
+FEW_MAX_MACS = 60e9  # what most members of the default space have at most
 
 STRATA = 10
 SPREAD = 0.3  # how far a member's dimensions stray from its size, as a share of a dimension's range
@@ -102,8 +103,9 @@ ChooseRows = Callable[[DeviceFacts, Sequence[Measurement], int], Sequence[Chosen
 
 
 def few_options(space: SearchSpace, effort: Effort, seed: int) -> tuple[Candidate, ...]:
-    """Members among which few rows are chosen, spread as the whole plan."""
-    return plan_members(space, replace(effort, networks=FEW_OPTIONS), seed + FEW_SEED)
+    """Members among which few rows are chosen, small and large ones alike: each says what others of its size take."""
+    most = min(FEW_MAX_MACS, float(_macs(space.largest())))
+    return plan_members(space, replace(effort, networks=FEW_OPTIONS, max_macs=most, large_networks=0), seed + FEW_SEED)
 
 
 def stratified_members(

@@ -142,9 +142,10 @@ class _Run:
                 self._tell(planned)
 
     def measure_chosen(self, chosen: Sequence[ChosenRows]) -> None:
-        """Measure a few rows in each of some members; the whole members are timed too."""
+        """Measure a few rows, or none, in each of some members, and time each of these as a whole."""
         for item in chosen:
-            self._measure_member(item.member, None, only=item.signatures)
+            if item.signatures or not self.networks.has(item.member.arch, item.member.resolution):
+                self._measure_member(item.member, None, only=item.signatures)
             self._tell(len(chosen))
 
     def finish(self) -> ProfileResult:
@@ -180,13 +181,15 @@ class _Run:
         model = write(fill_random(graph, seed=0))
         seconds, runs = self.effort.round_seconds, self.effort.runs(arch_macs(member.arch, member.resolution))
         timing = time_network(self.canary, model, seconds=seconds, min_runs=runs, rounds=(1, 1))
-        profiled = profile_network(self.canary, model, seconds=seconds, min_runs=runs, rounds=self.effort.processes)
-        problem = timing.problem or profiled.problem
+        profiled = None
+        if only is None or only:
+            profiled = profile_network(self.canary, model, seconds=seconds, min_runs=runs, rounds=self.effort.processes)
+        problem = timing.problem or (profiled.problem if profiled else "")
         if problem:
             self._skip(member, problem)
             return
         self.skipped = 0
-        rows = rows_of_profile(graph, profiled, provenance=self.device.facts.provenance)
+        rows = rows_of_profile(graph, profiled, provenance=self.device.facts.provenance) if profiled else ()
         wanted = rows if only is None else [row for row in rows if row.signature in only]
         new = [row for row in wanted if row.signature not in self.table]
         room = len(new) if max_rows is None else max_rows - self.rows_new

@@ -36,6 +36,16 @@ COLUMNS = (
 )
 
 
+class NetworkSpread(BaseModel):
+    """How far off the latencies of whole networks are where rows were carried over: predictor.interval.Spread."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    base: float = Field(gt=0, le=1, allow_inf_nan=False)
+    growth: float = Field(ge=0, le=100, allow_inf_nan=False)
+    factor: float = Field(gt=0, le=100, allow_inf_nan=False)
+
+
 class TableProvenance(BaseModel):
     """The JSON beside a table. `rows` and `content_hash` describe the CSV when it was last closed in order:
     rows appended after that (by a run that was killed) stand on their own checksums.
@@ -58,6 +68,7 @@ class TableProvenance(BaseModel):
     notes: tuple[str, ...] = ()
     coefficients: dict[str, float] | None = None
     calibration: dict[str, JsonValue] | None = None
+    network_spread: NetworkSpread | None = None
     rows: int = Field(default=0, ge=0)
     content_hash: str = ""
 

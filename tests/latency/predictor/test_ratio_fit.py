@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from evit_nas.errors import InputError
 from evit_nas.graph.kernel import KernelGraph, KernelSignature
+from evit_nas.latency.predictor import ratio_fit
 from evit_nas.latency.predictor.base import Floats
 from evit_nas.latency.predictor.features import facts
-from evit_nas.latency.predictor.kernel_ratio import Index, KernelPrior, kernel_prior, transfer_kernels
+from evit_nas.latency.predictor.kernel_ratio import Index, KernelPrior, kernel_prior
+from evit_nas.latency.predictor.ratio_fit import NetworkTime, transfer_kernels
 from evit_nas.latency.predictor.row_choice import choose_kernels
 
 TrueUs = Callable[[KernelSignature], float]
@@ -36,7 +39,8 @@ def signatures(options: Sequence[Sequence[KernelSignature]]) -> list[KernelSigna
 
 @pytest.fixture(scope="module")
 def prior(signatures: Sequence[KernelSignature], true_us: TrueUs) -> KernelPrior:
-    return kernel_prior(signatures, np.array([true_us(signature) for signature in signatures]))
+    us = np.array([true_us(signature) for signature in signatures])
+    return kernel_prior(signatures, us, np.zeros(len(us)))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,42 @@ def test_a_device_that_differs_more_is_less_certain(prior: KernelPrior, chosen: 
     np.testing.assert_allclose(near.us, 2 * prior.us, rtol=1e-6)
     assert np.median(far.relative_sd) > 3 * np.median(near.relative_sd)
     assert np.abs(far.left_out).mean() > 0.1
+
+
+def networks_of(truth: Floats, count: int, *, seed: int) -> list[NetworkTime]:
+    """Made-up networks of thirty kernels, off by 1 % each, none of which the measured rows come from."""
+    draw, none = np.random.default_rng(seed), np.array([], dtype=np.intp)
+    kernels = [draw.choice(len(truth), 30) for _ in range(count)]
+    noise = np.exp(draw.normal(0, 0.01, count))
+    return [
+        NetworkTime(kernels=own, us=float(truth[own].sum() * off), rows=none)
+        for own, off in zip(kernels, noise, strict=True)
+    ]
+
+
+def test_whole_networks_tell_how_far_off_others_are(prior: KernelPrior, chosen: Index, truth: Floats) -> None:
+    timed, others = networks_of(truth, 30, seed=1), networks_of(truth, 100, seed=2)
+    found = transfer_kernels(prior, chosen[:5], truth[chosen[:5]], timed, [other.kernels for other in others])
+    rows_alone = transfer_kernels(prior, chosen[:5], truth[chosen[:5]])
+    sums, alone = (np.array([one.us[other.kernels].sum() for other in others]) for one in (found, rows_alone))
+    measured = np.array([other.us for other in others])
+    assert np.abs(sums / measured - 1).mean() < 0.75 * np.abs(alone / measured - 1).mean()
+    assert np.abs(found.networks_left_out).mean() == pytest.approx(np.abs(sums / measured - 1).mean(), rel=0.4)
+    uncertain = np.array([(found.us * found.relative_sd)[other.kernels].sum() for other in others])
+    low, high = found.spread.bounds(sums, uncertain)
+    assert 0.8 <= ((low <= measured) & (measured <= high)).mean() <= 0.98
+    assert found.spread.growth < 1  # errors of kernels partly cancel
+
+
+def test_what_is_left_out_of_a_network_is_its_time(
+    prior: KernelPrior, chosen: Index, truth: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ratio_fit, "AMPLITUDES", (1.0,))
+    monkeypatch.setattr(ratio_fit, "NETWORK_NOISES", (0.02,))
+    timed = networks_of(truth, 12, seed=3)
+    slower = [*timed[:-1], replace(timed[-1], us=1.05 * timed[-1].us)]
+    before, after = (transfer_kernels(prior, chosen, truth[chosen], networks) for networks in (timed, slower))
+    assert after.networks_left_out[-1] - before.networks_left_out[-1] == pytest.approx(np.log(1.05), rel=0.05)
 
 
 @pytest.mark.parametrize("us", [[], [np.nan], [0.0]])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from evit_nas.errors import InputError
-from evit_nas.latency.predictor.kernel_ratio import NOISE, Index, KernelPrior, kernel_prior
+from evit_nas.latency.predictor.kernel_ratio import Index, KernelPrior, kernel_prior
+from evit_nas.latency.predictor.ratio_fit import NOISE
 from evit_nas.latency.predictor.row_choice import choose_kernels
 from evit_nas.latency.table.store import Table
 
@@ -13,7 +14,11 @@ NOTHING: Index = np.array([], dtype=np.intp)
 
 @pytest.fixture(scope="module")
 def prior(table: Table) -> KernelPrior:
-    return kernel_prior([row.signature for row in table.rows], np.array([row.median_us for row in table.rows]))
+    return kernel_prior(
+        [row.signature for row in table.rows],
+        np.array([row.median_us for row in table.rows]),
+        np.zeros(len(table.rows)),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,14 @@ import pytest
 
 from evit_nas.errors import InputError
 from evit_nas.latency.predictor.public_rows import PublicBlock, PublicRows, read_public_rows
-from evit_nas.latency.predictor.transfer import Source, choose_rows, read_source, transfer, transferred_rows
+from evit_nas.latency.predictor.transfer import (
+    Source,
+    choose_rows,
+    left_out_width,
+    read_source,
+    transfer,
+    transferred_rows,
+)
 
 BLOCKS = Path(__file__).parents[4] / "shared/data/phones/nnmeter_elasticvit_lut/blocks_v3.csv"
 
@@ -86,3 +93,13 @@ def test_how_another_known_phone_differs_is_a_hint(rows: PublicRows) -> None:
 def test_further_phones_must_have_the_same_blocks(rows: PublicRows) -> None:
     with pytest.raises(InputError, match="same blocks"):
         read_source(rows, [rows.take(range(len(rows) - 1))])
+
+
+def test_left_out_errors_widen_or_narrow_an_interval() -> None:
+    """Few of them less so than many."""
+    usual = np.abs(np.random.default_rng(0).normal(size=1000))
+    assert left_out_width(usual) == pytest.approx(1.645, abs=0.1)
+    assert left_out_width(3 * usual) == pytest.approx(3 * left_out_width(usual))
+    few = [left_out_width(factor * np.ones(8)) for factor in (0.5, 1.0, 3.0)]
+    assert 1.0 < few[0] < few[1] < few[2] < 3 * 1.645
+    assert few[1] > 1.7  # Student's quantile: eight errors and the width stated are not certain
