@@ -22,7 +22,7 @@ from evit_nas.latency.predictor.public_terms import Terms, summed_terms
 LEVEL = 0.9
 FOLDS = 5
 RIDGE = 0.05  # of a term that explains a row alone
-UNSEEN_SD = 0.25  # log standard deviation of a kind of block that no row is of
+UNSEEN_SD = 0.25  # log standard deviation of a kind of block that no row is of; soon nothing where families show it
 COARSE = ("macs", "elements", "kernels")
 
 
@@ -56,7 +56,7 @@ class BlockModel:
             if process is not None:
                 shift, sd = process.predict(chosen)
                 mean[index] += shift
-                half[index] = process.factors(chosen) * sd
+                half[index] = np.hypot(process.factors(chosen) * sd, Z90 * UNSEEN_SD / len(process.families) ** 2)
         return np.exp(mean), np.exp(mean - half), np.exp(mean + half)
 
 

@@ -42,3 +42,8 @@ def test_a_kind_without_rows_gets_a_time_and_a_wide_interval(rows: PublicRows) -
     ms, low, high = fit_blocks(rows.take(range(20))).predict([PublicBlock("firstconv", 224, 3, 16, stride=2, kernel=3)])
     assert ms[0] > 0
     assert high[0] / low[0] > 1.8
+
+
+def test_one_row_leaves_other_shapes_of_its_kind_wide_open(rows: PublicRows) -> None:
+    _, low, high = fit_blocks(rows.take([0])).predict(rows.take(range(1, 9)).blocks)
+    assert (high / low > 2.0).all()
