@@ -44,7 +44,7 @@ ResolutionText = Annotated[
     str | None, typer.Option("--resolution", help="Input size, multiples of 32.", metavar="HxW", show_default=False)
 ]
 Schedule = Annotated[
-    Literal["auto", "plain", "strips"], typer.Option(help="Row strips of large blocks: as measured on this host, or not.")
+    Literal["auto", "plain", "strips"], typer.Option(help="Row strips of large blocks: as measured on this host.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.", min=0, max=MAX_SEED)]
 Tables = Annotated[Path | None, typer.Option(help="Folder of latency tables.", metavar="DIR", show_default=False)]
