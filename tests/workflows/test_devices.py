@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,9 @@ from evit_nas.workflows.results import DeviceInfo
 
 
 @pytest.fixture(autouse=True)
-def _own_adb_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(probe.getsockname()[1]))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    yield
-    run_adb(["kill-server"])
+def _own_adb_server(tmp_path: Path, adb_server: Callable[[Path], AbstractContextManager[None]]) -> Iterator[None]:
+    with adb_server(tmp_path):
+        yield
 
 
 def listed(serial: str) -> DeviceInfo:

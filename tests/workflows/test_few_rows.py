@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,19 +48,14 @@ SLOWER = replace(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _own_adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        patch.delenv("XDG_STATE_HOME", raising=False)
-        patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+def _own_adb_server(
+    tmp_path_factory: pytest.TempPathFactory, adb_server: Callable[[Path], AbstractContextManager[None]]
+) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, adb_server(tmp_path_factory.mktemp("home")):
         patch.setattr(protocol, "FRESH_LOOKS", 5)
         patch.setattr(few_rows, "PHONE_FULL", replace(PHONE_QUICK, networks=12))
         patch.setattr(plan, "FEW_OPTIONS", 12)
         yield
-        run_adb(["kill-server"])
 
 
 @contextmanager

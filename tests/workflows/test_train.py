@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from evit_nas.errors import InputError
-from evit_nas.latency.profiler import lock
 from evit_nas.model.checkpoint import read_checkpoint
 from evit_nas.space.arch import ArchConfig, BlockConfig, MsaConfig, SegHead, StageConfig, StemConfig
 from evit_nas.workflows.data import data_check
@@ -29,15 +28,7 @@ batch: 4
 norm_images: 4
 evaluate_every: 1
 """
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A machine of its own: no waiting for what is timed elsewhere; torch's threads as they were."""
-    monkeypatch.setattr(lock, "lock_path", lambda: tmp_path / "machine.lock")
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from evit_nas.errors import InputError
-from evit_nas.latency.profiler import lock
 from evit_nas.space.arch import ArchConfig, ClsHead, StageConfig, StemConfig
 from evit_nas.space.space import shipped_spaces
 from evit_nas.workflows.data import data_check
@@ -29,14 +27,7 @@ evaluate_every: 4
 augmentation: {scale_min: 1.0, scale_max: 1.5, flip: true, colour: 0.1}
 """
 COLOURS = {"n01": (200, 40, 40), "n02": (40, 200, 40), "n03": (40, 40, 200)}
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lock, "lock_path", lambda: tmp_path / "machine.lock")
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture

@@ -6,13 +6,11 @@ import csv
 from pathlib import Path
 
 import pytest
-import torch
 from filelock import FileLock
 
 from evit_nas.accuracy.data import scenes
 from evit_nas.accuracy.estimator.members import read_members
 from evit_nas.errors import InputError
-from evit_nas.latency.profiler import lock
 from evit_nas.space.arch import ArchConfig, SegHead, StageConfig, StemConfig
 from evit_nas.space.yaml_io import arch_to_yaml
 from evit_nas.workflows import train_queue
@@ -30,13 +28,9 @@ evaluate_every: 1
 
 
 @pytest.fixture(autouse=True)
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def small(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of its own, and few scenes."""
-    monkeypatch.setattr(lock, "lock_path", lambda: tmp_path / "machine.lock")
     monkeypatch.setattr(scenes, "SIZES", {"train": 8, "val": 2})
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def training(job: str, seed: int = 0, **other: object) -> PlannedTraining:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,17 +48,14 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Studied:
 
 
 @pytest.fixture(autouse=True)
-def _own_adb_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(probe.getsockname()[1]))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+def _own_adb_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adb_server: Callable[[Path], AbstractContextManager[None]]
+) -> Iterator[None]:
     monkeypatch.setattr(protocol, "FRESH_LOOKS", 5)
     monkeypatch.setattr(winners, "WINNERS", 2)
     monkeypatch.setattr(winners, "SPARE", 1)
-    yield
-    run_adb(["kill-server"])
+    with adb_server(tmp_path):
+        yield
 
 
 @contextmanager
